@@ -1,0 +1,5 @@
+# base/ - knows nothing of sound, pictures or models
+noinst_LIBRARIES += libbase.a
+libbase_a_SOURCES = \
+	base/err.h base/err.c \
+	base/log.h base/log.c

@@ -1,0 +1,1 @@
+# daemon/ - puts it together

@@ -1,0 +1,1 @@
+# models/ - the shipped models and what each family is asked

@@ -1,0 +1,1 @@
+# samples/ - a recording with its truth
