@@ -2,4 +2,6 @@
 noinst_LIBRARIES += libbase.a
 libbase_a_SOURCES = \
 	base/err.h base/err.c \
-	base/log.h base/log.c
+	base/log.h base/log.c \
+	base/queue.h base/queue.c \
+	base/mailbox.h base/mailbox.c

@@ -5,6 +5,16 @@ AM_TESTS_ENVIRONMENT = WITNESSD_DATADIR='$(abs_top_srcdir)'; export WITNESSD_DAT
 
 if HAVE_CMOCKA
 # base
+check_PROGRAMS += tests/base/queue_test
+TESTS += tests/base/queue_test
+tests_base_queue_test_SOURCES = tests/base/queue_test.c
+tests_base_queue_test_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_base_queue_test_LDADD = libbase.a $(UV_LIBS) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/base/mailbox_test
+TESTS += tests/base/mailbox_test
+tests_base_mailbox_test_SOURCES = tests/base/mailbox_test.c
+tests_base_mailbox_test_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_base_mailbox_test_LDADD = libbase.a $(UV_LIBS) $(CMOCKA_LIBS)
 
 # model
 
