@@ -5,3 +5,4 @@ libbase_a_SOURCES = \
 	base/log.h base/log.c \
 	base/queue.h base/queue.c \
 	base/mailbox.h base/mailbox.c
+libbase_a_SOURCES += base/opt.h base/opt.c

@@ -5,6 +5,11 @@ AM_TESTS_ENVIRONMENT = WITNESSD_DATADIR='$(abs_top_srcdir)'; export WITNESSD_DAT
 
 if HAVE_CMOCKA
 # base
+check_PROGRAMS += tests/base/opt_test
+TESTS += tests/base/opt_test
+tests_base_opt_test_SOURCES = tests/base/opt_test.c
+tests_base_opt_test_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_base_opt_test_LDADD = libbase.a $(CMOCKA_LIBS)
 check_PROGRAMS += tests/base/queue_test
 TESTS += tests/base/queue_test
 tests_base_queue_test_SOURCES = tests/base/queue_test.c
