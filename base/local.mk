@@ -6,3 +6,5 @@ libbase_a_SOURCES = \
 	base/queue.h base/queue.c \
 	base/mailbox.h base/mailbox.c
 libbase_a_SOURCES += base/opt.h base/opt.c
+libbase_a_SOURCES += base/yaml.h base/yaml.c base/yaml_opt.h base/yaml_opt.c
+libbase_a_CFLAGS = $(AM_CFLAGS) $(YAML_CFLAGS)

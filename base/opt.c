@@ -1,4 +1,5 @@
-/* base/opt.c - one row a setting: its name, kind, place in a struct, default, bounds and help. Parses, checks, documents. */
+/* base/opt.c - one row a setting: its name, kind, place in a struct, default, bounds and help.
+ * Parses, checks, documents. */
 #include "base/opt.h"
 
 #include <errno.h>
@@ -98,7 +99,8 @@ static int set_time(const struct wd_opt *row, const char *text, double unit_ns, 
     if (r < 0)
         return r;
     if (fabs(v * unit_ns) > 9e18)
-        return wd_err_set(err, -ERANGE, "expected a time below 285 years, got '%.*s'", QUOTED, text);
+        return wd_err_set(err, -ERANGE, "expected a time below 285 years, got '%.*s'", QUOTED,
+                          text);
     *ret = llround(v * unit_ns);
     return 0;
 }
@@ -223,9 +225,10 @@ const struct wd_opt *wd_opt_find(const struct wd_opt *rows, const char *name)
 
 void wd_opt_print(const struct wd_opt *rows, FILE *to, const char *indent)
 {
-    static const char *const kinds[] = {
-        [WD_OPT_KIND_BOOL] = "true or false", [WD_OPT_KIND_STR] = "text",
-        [WD_OPT_KIND_ENUM] = "one of",        [WD_OPT_KIND_LIST] = "list of text"};
+    static const char *const kinds[] = {[WD_OPT_KIND_BOOL] = "true or false",
+                                        [WD_OPT_KIND_STR] = "text",
+                                        [WD_OPT_KIND_ENUM] = "one of",
+                                        [WD_OPT_KIND_LIST] = "list of text"};
 
     for (; rows->name; rows++) {
         char what[128];
@@ -249,7 +252,8 @@ void wd_opt_print(const struct wd_opt *rows, FILE *to, const char *indent)
     }
 }
 
-/* Edits (insert, drop, change, swap of neighbours) that make b of a, case ignored; MAX_NAME for long names. */
+/* Edits (insert, drop, change, swap of neighbours) that make b of a, case ignored; MAX_NAME for
+ * long names. */
 static unsigned distance(const char *a, const char *b)
 {
     unsigned rows[3][MAX_NAME + 1];

@@ -5,6 +5,16 @@ AM_TESTS_ENVIRONMENT = WITNESSD_DATADIR='$(abs_top_srcdir)'; export WITNESSD_DAT
 
 if HAVE_CMOCKA
 # base
+check_PROGRAMS += tests/base/yaml_opt_test
+TESTS += tests/base/yaml_opt_test
+tests_base_yaml_opt_test_SOURCES = tests/base/yaml_opt_test.c
+tests_base_yaml_opt_test_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_base_yaml_opt_test_LDADD = libbase.a $(YAML_LIBS) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/base/yaml_test
+TESTS += tests/base/yaml_test
+tests_base_yaml_test_SOURCES = tests/base/yaml_test.c
+tests_base_yaml_test_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_base_yaml_test_LDADD = libbase.a $(YAML_LIBS) $(CMOCKA_LIBS)
 check_PROGRAMS += tests/base/opt_test
 TESTS += tests/base/opt_test
 tests_base_opt_test_SOURCES = tests/base/opt_test.c
@@ -24,6 +34,11 @@ tests_base_mailbox_test_LDADD = libbase.a $(UV_LIBS) $(CMOCKA_LIBS)
 # model
 
 # pipeline
+check_PROGRAMS += tests/pipeline/event_test
+TESTS += tests/pipeline/event_test
+tests_pipeline_event_test_SOURCES = tests/pipeline/event_test.c
+tests_pipeline_event_test_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_pipeline_event_test_LDADD = libpipeline.a libbase.a $(CMOCKA_LIBS)
 
 # sinks
 

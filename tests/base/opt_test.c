@@ -65,13 +65,15 @@ static void defaults_fill_every_kind(void **state)
 
 static void a_bad_default_names_its_setting(void **state)
 {
-    const struct wd_opt bad[] = {WD_OPT_INT(struct thing, threads, "65", 0, 64, "workers"), WD_OPT_END};
+    const struct wd_opt bad[] = {WD_OPT_INT(struct thing, threads, "65", 0, 64, "workers"),
+                                 WD_OPT_END};
     struct thing t = {0};
     struct wd_err err = {0};
 
     (void)state;
     assert_int_equal(wd_opt_defaults(bad, &t, &err), -EINVAL);
-    assert_string_equal(err.text, "default of threads: expected a whole number from 0 to 64, got '65'");
+    assert_string_equal(err.text,
+                        "default of threads: expected a whole number from 0 to 64, got '65'");
 }
 
 static void text_becomes_values(void **state)
@@ -96,7 +98,8 @@ static void text_becomes_values(void **state)
     assert_int_equal(set(&t, "colour", "blue", NULL), 0);
     assert_int_equal(t.colour, 2);
     assert_int_equal(set(&t, "url", "a", NULL), 0);
-    assert_int_equal(set(&t, "url", "b", NULL), 0); /* the first copy is freed: the sanitizer looks */
+    assert_int_equal(set(&t, "url", "b", NULL),
+                     0); /* the first copy is freed: the sanitizer looks */
     assert_string_equal(t.url, "b");
     assert_int_equal(set(&t, "tags", "x", NULL), 0);
     assert_int_equal(set(&t, "tags", "y", NULL), 0);
@@ -210,16 +213,17 @@ static void every_row_prints_one_line(void **state)
     assert_non_null(f);
     wd_opt_print(rows, f, "  ");
     fclose(f);
-    assert_string_equal(text, "  loud: true or false; default yes - shouts\n"
-                              "  threads: whole number from 0 to 64; default 2 - workers\n"
-                              "  any: whole number - any number\n"
-                              "  gain: number from 0 to 1; default 0.5 - loudness\n"
-                              "  url: text; default mqtt://localhost - broker\n"
-                              "  name: text; required - what it is called\n"
-                              "  tick_ms: number of milliseconds from 40 to 60000; default 480 - pause\n"
-                              "  period_s: number of seconds from 0 to 3600; default 1.5 - period\n"
-                              "  colour: one of red, green, blue; default green - of the line\n"
-                              "  tags: list of text - words\n");
+    assert_string_equal(text,
+                        "  loud: true or false; default yes - shouts\n"
+                        "  threads: whole number from 0 to 64; default 2 - workers\n"
+                        "  any: whole number - any number\n"
+                        "  gain: number from 0 to 1; default 0.5 - loudness\n"
+                        "  url: text; default mqtt://localhost - broker\n"
+                        "  name: text; required - what it is called\n"
+                        "  tick_ms: number of milliseconds from 40 to 60000; default 480 - pause\n"
+                        "  period_s: number of seconds from 0 to 3600; default 1.5 - period\n"
+                        "  colour: one of red, green, blue; default green - of the line\n"
+                        "  tags: list of text - words\n");
     free(text);
 }
 
