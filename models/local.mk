@@ -1,1 +1,7 @@
 # models/ - the shipped models and what each family is asked
+modelsdir = $(pkgdatadir)/models
+dist_models_DATA = \
+	models/nano.gguf \
+	models/voice-print.safetensors \
+	models/speech-activity.safetensors \
+	models/README.md
