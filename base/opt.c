@@ -183,7 +183,7 @@ int wd_opt_set(const struct wd_opt *row, void *object, const char *text, struct 
 
 int wd_opt_defaults(const struct wd_opt *rows, void *object, struct wd_err *err)
 {
-    for (; rows->name; rows++) {
+    for (; rows && rows->name; rows++) {
         int r = rows->def ? wd_opt_set(rows, object, rows->def, err) : 0;
 
         if (r < 0) {
@@ -198,7 +198,7 @@ void wd_opt_done(const struct wd_opt *rows, void *object)
 {
     if (!object)
         return;
-    for (; rows->name; rows++) {
+    for (; rows && rows->name; rows++) {
         if (rows->kind == WD_OPT_KIND_STR) {
             char **at = field(rows, object);
 
@@ -230,7 +230,7 @@ void wd_opt_print(const struct wd_opt *rows, FILE *to, const char *indent)
                                         [WD_OPT_KIND_ENUM] = "one of",
                                         [WD_OPT_KIND_LIST] = "list of text"};
 
-    for (; rows->name; rows++) {
+    for (; rows && rows->name; rows++) {
         char what[128];
 
         if (kinds[rows->kind])

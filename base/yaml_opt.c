@@ -94,6 +94,19 @@ static bool listed(const char *const *others, const char *name)
     return false;
 }
 
+int wd_yaml_opt_required(const struct wd_yaml *map, const char *what, const struct wd_opt *rows,
+                         struct wd_err *err)
+{
+    for (const struct wd_opt *row = rows; row && row->name; row++) {
+        const struct wd_yaml *given = row->required ? wd_yaml_get(map, row->name) : NULL;
+
+        if (row->required && (!given || wd_yaml_is_null(given)))
+            return wd_yaml_err(given ? given : map, err, "%s needs '%s': %s", what, row->name,
+                               row->help ? row->help : "a value");
+    }
+    return 0;
+}
+
 int wd_yaml_opt_fill(const struct wd_yaml *map, const char *what, const struct wd_opt *rows,
                      const char *const *others, void *object, struct wd_err *err)
 {
@@ -113,12 +126,5 @@ int wd_yaml_opt_fill(const struct wd_yaml *map, const char *what, const struct w
         if (r < 0)
             return r;
     }
-    for (const struct wd_opt *row = rows; row && row->name; row++) {
-        const struct wd_yaml *given = row->required ? wd_yaml_get(map, row->name) : NULL;
-
-        if (row->required && (!given || wd_yaml_is_null(given)))
-            return wd_yaml_err(given ? given : map, err, "%s needs '%s': %s", what, row->name,
-                               row->help ? row->help : "a value");
-    }
-    return 0;
+    return wd_yaml_opt_required(map, what, rows, err);
 }

@@ -16,3 +16,8 @@ int wd_yaml_opt_set(const struct wd_yaml *value, const struct wd_opt *row, void 
  * row that was not given. `rows` may be NULL: only others. */
 int wd_yaml_opt_fill(const struct wd_yaml *map, const char *what, const struct wd_opt *rows,
                      const char *const *others, void *object, struct wd_err *err);
+
+/* Only that: -EINVAL where a required row is not in `map` (where `map` is no mapping, nothing is in
+ * it). */
+int wd_yaml_opt_required(const struct wd_yaml *map, const char *what, const struct wd_opt *rows,
+                         struct wd_err *err);
