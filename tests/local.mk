@@ -34,6 +34,13 @@ tests_base_mailbox_test_LDADD = libbase.a $(UV_LIBS) $(CMOCKA_LIBS)
 # model
 
 # pipeline
+check_PROGRAMS += tests/pipeline/picture_test
+TESTS += tests/pipeline/picture_test
+EXTRA_DIST += tests/pipeline/data/README.md tests/pipeline/data/sizes.json tests/pipeline/data/pictures.json \
+	tests/pipeline/data/resize.json
+tests_pipeline_picture_test_SOURCES = tests/pipeline/picture_test.c
+tests_pipeline_picture_test_CPPFLAGS = $(TEST_CPPFLAGS) $(AVUTIL_CFLAGS)
+tests_pipeline_picture_test_LDADD = libpipeline.a libbase.a $(AVUTIL_LIBS) $(JANSSON_LIBS) $(CMOCKA_LIBS)
 check_PROGRAMS += tests/pipeline/event_test
 TESTS += tests/pipeline/event_test
 tests_pipeline_event_test_SOURCES = tests/pipeline/event_test.c
