@@ -8,6 +8,9 @@ libmodel_a_SOURCES = \
 	model/tensor_meta.c model/gguf.c model/safetensors.c \
 	model/shape.h model/shape_parts.h model/shape.c \
 	model/shape_gguf.c model/shape_json.c
+libmodel_a_SOURCES += \
+	model/features.h model/features.c \
+	model/voice.h model/voice.c
 libmodel_a_CFLAGS = $(AM_CFLAGS) $(OPENBLAS_CFLAGS) $(JANSSON_CFLAGS)
 MODEL_LIBS = libmodel.a libbase.a
 MODEL_SYSLIBS = $(OPENBLAS_LIBS) $(JANSSON_LIBS)

@@ -32,6 +32,17 @@ tests_base_mailbox_test_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_base_mailbox_test_LDADD = libbase.a $(UV_LIBS) $(CMOCKA_LIBS)
 
 # model
+check_PROGRAMS += tests/model/features_test
+TESTS += tests/model/features_test
+tests_model_features_test_SOURCES = tests/model/features_test.c
+tests_model_features_test_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_model_features_test_LDADD = $(MODEL_LIBS) $(MODEL_SYSLIBS) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/model/voice_test
+TESTS += tests/model/voice_test
+tests_model_voice_test_SOURCES = tests/model/voice_test.c
+tests_model_voice_test_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_model_voice_test_LDADD = $(MODEL_LIBS) $(MODEL_SYSLIBS) $(CMOCKA_LIBS)
+EXTRA_DIST += tests/voice/README.md tests/voice/golden.safetensors
 
 # pipeline
 check_PROGRAMS += tests/pipeline/picture_test
