@@ -59,6 +59,17 @@ tests_pipeline_event_test_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_pipeline_event_test_LDADD = libpipeline.a libbase.a $(CMOCKA_LIBS)
 
 # sinks
+check_PROGRAMS += tests/sinks/event_json_test
+TESTS += tests/sinks/event_json_test
+tests_sinks_event_json_test_SOURCES = tests/sinks/event_json_test.c tests/sinks/sample_events.h tests/sinks/sample_events.c
+tests_sinks_event_json_test_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_sinks_event_json_test_LDADD = libsinks.a libpipeline.a libbase.a $(JANSSON_LIBS) $(UV_LIBS) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/sinks/write_events
+tests_sinks_write_events_SOURCES = tests/sinks/write_events.c tests/sinks/sample_events.h tests/sinks/sample_events.c
+tests_sinks_write_events_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_sinks_write_events_LDADD = libsinks.a libpipeline.a libbase.a $(UV_LIBS)
+TESTS += tests/sinks/schema_test.sh
+EXTRA_DIST += tests/sinks/schema_test.sh tests/sinks/check_schema.py
 
 # daemon
 
