@@ -40,7 +40,15 @@ struct wd_attention_probe {
     uint32_t first, n;          /* positions looked at */
     const uint16_t (*heads)[2]; /* [n_heads] {layer, head} */
     uint32_t n_heads;
-    float *ret;                 /* [rows with logits][n]: mean over the heads of the attention weight */
+    uint32_t n_rows;            /* looks from the last n_rows rows */
+    float *ret;                 /* [n_rows][n]: mean over the heads of the attention weight */
+};
+
+/* Intermediate results, for tests and `witness model eval --layers`; each NULL when not wanted. */
+struct wd_trace {
+    float *layers; /* [n_layers + 2][rows][d_model]: embeddings, each layer after its scalar, final norm */
+    float *attn;   /* [n_layers][rows][d_model]: output of o_proj, before its norm */
+    float *mlp;    /* [n_layers][rows][d_model]: output of down_proj, before its norm */
 };
 
 /* One decoder's part of a pass. */
@@ -50,8 +58,8 @@ struct wd_pass_part {
     uint32_t n_spans;
     uint32_t n_logits;          /* logits are wanted of the last n_logits rows (0: none) */
     float *ret_logits;          /* [n_logits][n_vocab] after the soft cap, before suppression */
-    const struct wd_attention_probe *probe; /* NULL: none; over the rows with logits */
-    float *ret_layers;          /* tests: [n_layers + 2][rows][d_model]: embeddings, each layer, final norm; NULL: none */
+    const struct wd_attention_probe *probe; /* NULL: none */
+    const struct wd_trace *trace;           /* NULL: none */
 };
 
 /* One pass over the weights for all parts together. Rows of all parts may not exceed the engine's max_rows; a picture lies within one part of one pass.

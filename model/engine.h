@@ -23,6 +23,7 @@ struct wd_engine *wd_engine_free(struct wd_engine *e); /* after its decoders */
 const struct wd_shape *wd_engine_shape(const struct wd_engine *e);
 const struct wd_tokenizer *wd_engine_tokenizer(const struct wd_engine *e);
 const char *wd_engine_kernels(const struct wd_engine *e);
+uint32_t wd_engine_max_rows(const struct wd_engine *e); /* of one pass */
 unsigned wd_engine_threads(const struct wd_engine *e);
 /* Hex digest over tensor names, types, shapes and the first bytes of each: tells one model from another. */
 const char *wd_engine_hash(const struct wd_engine *e);
