@@ -7,7 +7,9 @@ libmodel_a_SOURCES = \
 	model/tensor_table.h model/tensor_table.c \
 	model/tensor_meta.c model/gguf.c model/safetensors.c \
 	model/shape.h model/shape_parts.h model/shape.c \
-	model/shape_gguf.c model/shape_json.c
+	model/shape_gguf.c model/shape_json.c \
+	model/tokenizer.h model/tokenizer_parts.h model/tokenizer.c \
+	model/tokenizer_load.c model/tokenizer_encode.c model/tokenizer_decode.c
 libmodel_a_SOURCES += \
 	model/features.h model/features.c \
 	model/voice.h model/voice.c

@@ -17,7 +17,7 @@ struct wd_tokenizer *wd_tokenizer_free(struct wd_tokenizer *t);
 
 /* text [len] bytes, any (invalid UTF-8 is read as U+FFFD, one for each maximal bad part). With `special`, strings of control tokens in the text become
  * those tokens; without, they are ordinary text: use that for everything that comes from a user. BOS is not added. Writes at most `cap` ids, returns how
- * many there are in all (more than cap: not all were written) or -ENOMEM. Time O(n log n) in the length. */
+ * many there are in all (more than cap: not all were written), -ENOMEM, or -E2BIG for 2 GB and more. Time O(n log n) in the length. */
 int64_t wd_tokenizer_encode(const struct wd_tokenizer *t, const char *text, size_t len, bool special, int32_t *ret_ids, size_t cap);
 
 uint32_t wd_tokenizer_count(const struct wd_tokenizer *t);
@@ -27,8 +27,9 @@ int32_t wd_tokenizer_find(const struct wd_tokenizer *t, const char *piece);
 const char *wd_tokenizer_piece(const struct wd_tokenizer *t, int32_t id);
 bool wd_tokenizer_is_control(const struct wd_tokenizer *t, int32_t id);
 
-/* Streaming: what can be shown after each id. Bytes of an incomplete character are held back; a run of byte tokens that is not valid UTF-8 becomes one U+FFFD
- * for each of its bytes, as the reference does. Never allocates. */
+/* Streaming: what can be shown after each id. A run of byte tokens is held back until it ends; one that is not valid UTF-8 as a whole becomes one U+FFFD
+ * for each of its bytes, as the reference does. Of a run of more than 64 bytes the characters that are whole by then are shown early. Control tokens that
+ * are not shown do not end a run. Never allocates. */
 struct wd_detokenizer {
     const struct wd_tokenizer *t;
     bool show_control;
