@@ -5,6 +5,11 @@ AM_TESTS_ENVIRONMENT = WITNESSD_DATADIR='$(abs_top_srcdir)'; export WITNESSD_DAT
 
 if HAVE_CMOCKA
 # base
+check_PROGRAMS += tests/base/paths_test
+TESTS += tests/base/paths_test
+tests_base_paths_test_SOURCES = tests/base/paths_test.c
+tests_base_paths_test_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_base_paths_test_LDADD = libbase.a $(CMOCKA_LIBS)
 check_PROGRAMS += tests/base/yaml_opt_test
 TESTS += tests/base/yaml_opt_test
 tests_base_yaml_opt_test_SOURCES = tests/base/yaml_opt_test.c

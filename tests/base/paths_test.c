@@ -1,0 +1,110 @@
+/* tests/base/paths_test.c - shipped files are found, and what is not there is named. */
+#include "base/paths.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static int at_the_source(void **state)
+{
+    (void)state;
+    return setenv("WITNESSD_DATADIR", TEST_SRCDIR, 1);
+}
+
+static void a_shipped_file_is_found_in_the_data_folder(void **state)
+{
+    char path[4096];
+
+    (void)state;
+    assert_int_equal(wd_paths_data("tests/local.mk", path, sizeof path, NULL), 0);
+    assert_string_equal(path, TEST_SRCDIR "/tests/local.mk");
+}
+
+static void a_missing_file_is_an_error_that_names_the_places(void **state)
+{
+    struct wd_err err = {0};
+    char path[4096];
+
+    (void)state;
+    assert_int_equal(wd_paths_data("no/such/file", path, sizeof path, &err), -ENOENT);
+    assert_non_null(strstr(err.text, "no/such/file"));
+    assert_non_null(strstr(err.text, TEST_SRCDIR));
+    assert_non_null(strstr(err.text, PKGDATADIR));
+}
+
+static void a_shipped_model_is_found_by_its_name(void **state)
+{
+    char path[4096];
+
+    (void)state;
+    assert_int_equal(wd_paths_model("nano", path, sizeof path, NULL), 0);
+    assert_string_equal(path, TEST_SRCDIR "/models/nano.gguf");
+}
+
+static void a_path_stays_as_it_is(void **state)
+{
+    char path[4096];
+
+    (void)state;
+    assert_int_equal(wd_paths_model("./not/there.gguf", path, sizeof path, NULL), 0);
+    assert_string_equal(path, "./not/there.gguf");
+    assert_int_equal(wd_paths_model("/", path, sizeof path, NULL), 0);
+    assert_string_equal(path, "/");
+}
+
+static void an_unknown_model_is_an_error_that_names_it(void **state)
+{
+    struct wd_err err = {0};
+    char path[4096], name[1024];
+
+    (void)state;
+    assert_int_equal(wd_paths_model("micro", path, sizeof path, &err), -ENOENT);
+    assert_non_null(strstr(err.text, "micro"));
+    assert_int_equal(wd_paths_model("", path, sizeof path, &err), -ENOENT);
+    memset(name, 'x', sizeof name);
+    name[sizeof name - 1] = '\0';
+    assert_int_equal(wd_paths_model(name, path, sizeof path, &err), -ENAMETOOLONG);
+}
+
+static void a_buffer_that_is_too_small_is_an_error(void **state)
+{
+    struct wd_err err = {0};
+    char path[8];
+
+    (void)state;
+    assert_int_equal(wd_paths_data("tests/local.mk", path, sizeof path, &err), -ENAMETOOLONG);
+    assert_int_equal(wd_paths_model("./a/long/path", path, sizeof path, &err), -ENAMETOOLONG);
+}
+
+static void without_a_data_folder_only_the_installation_is_looked_at(void **state)
+{
+    struct wd_err err = {0};
+    char path[4096];
+
+    (void)state;
+    unsetenv("WITNESSD_DATADIR");
+    assert_int_equal(wd_paths_data("no/such/file", path, sizeof path, &err), -ENOENT);
+    assert_non_null(strstr(err.text, PKGDATADIR));
+    assert_null(strstr(err.text, "nor"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(a_shipped_file_is_found_in_the_data_folder, at_the_source),
+        cmocka_unit_test_setup(a_missing_file_is_an_error_that_names_the_places, at_the_source),
+        cmocka_unit_test_setup(a_shipped_model_is_found_by_its_name, at_the_source),
+        cmocka_unit_test_setup(a_path_stays_as_it_is, at_the_source),
+        cmocka_unit_test_setup(an_unknown_model_is_an_error_that_names_it, at_the_source),
+        cmocka_unit_test_setup(a_buffer_that_is_too_small_is_an_error, at_the_source),
+        cmocka_unit_test_setup(without_a_data_folder_only_the_installation_is_looked_at, at_the_source),
+    };
+
+    return cmocka_run_group_tests_name("base/paths", tests, NULL, NULL);
+}
