@@ -5,3 +5,4 @@ dist_models_DATA = \
 	models/voice-print.safetensors \
 	models/speech-activity.safetensors \
 	models/README.md
+dist_models_DATA += models/nano.prompt.yaml models/gemma4-12b.prompt.yaml

@@ -3,6 +3,7 @@ noinst_LIBRARIES += libpipeline.a
 libpipeline_a_SOURCES = \
 	pipeline/event.h pipeline/event.c
 libpipeline_a_SOURCES += pipeline/picture.h pipeline/picture.c
+libpipeline_a_SOURCES += pipeline/profile.h pipeline/profile.c pipeline/prompt.h pipeline/prompt.c
 libpipeline_a_CFLAGS = $(AM_CFLAGS) $(GST_CFLAGS) $(PORTAUDIO_CFLAGS) $(AVFORMAT_CFLAGS) $(AVCODEC_CFLAGS) \
 	$(AVUTIL_CFLAGS) $(SWRESAMPLE_CFLAGS) $(SWSCALE_CFLAGS) $(YAML_CFLAGS)
 PIPELINE_LIBS = libpipeline.a $(MODEL_LIBS)
