@@ -1,4 +1,5 @@
-/* model/linear.h - y = x W^T: BLAS for many rows, a kernel on the packed weights for few. Engine thread only. */
+/* model/linear.h - y = x W^T: BLAS for many rows, a kernel on the packed weights for few. Engine
+ * thread only. */
 #pragma once
 #include "base/err.h"
 #include "model/quant.h"
@@ -14,18 +15,23 @@ struct wd_matrix {
 };
 
 struct wd_kernels;
-struct wd_linear; /* the team, the chosen kernels, scratch for unpacked tiles and rounded activations */
+struct wd_linear; /* the team, the chosen kernels, scratch for unpacked tiles and rounded
+                     activations */
 
-/* max_in, max_rows bound every later call. kernels NULL: the best table of this machine. threads is borrowed. */
-int wd_linear_new(struct wd_threads *threads, const struct wd_kernels *kernels, uint32_t max_in, uint32_t max_rows,
-                  struct wd_linear **ret, struct wd_err *err);
+/* max_in, max_rows bound every later call. kernels NULL: the best table of this machine; -ENOTSUP
+ * if this processor cannot run the given one. threads is borrowed. OpenBLAS is set to one thread,
+ * for the whole process: the team's members call it side by side. */
+int wd_linear_new(struct wd_threads *threads, const struct wd_kernels *kernels, uint32_t max_in,
+                  uint32_t max_rows, struct wd_linear **ret, struct wd_err *err);
 struct wd_linear *wd_linear_free(struct wd_linear *l);
 
 /* y [n_rows][y_stride] (first n_out of each row written) = x [n_rows][x_stride] W^T.
- * F32, F16, BF16: products and sums in f32 on the exact weights. Q8_0, Q4_0: activations are rounded to 16 bits with one scale a
- * block of 32 (relative error of a product below 5e-5; docs/model.md), or with `exact` set by wd_linear_set_exact, in f32
- * on the unpacked weights. Strides in floats. y does not overlap x. Never allocates. */
-void wd_linear_apply(struct wd_linear *l, const struct wd_matrix *w, const float *x, size_t x_stride, size_t n_rows, float *y,
-                     size_t y_stride);
+ * F32, F16, BF16: products and sums in f32 on the exact weights. Q8_0, Q4_0: activations are
+ * rounded to 16 bits with one scale a block of 32 (relative error of a product below 5e-5;
+ * docs/model.md), or with `exact` set by wd_linear_set_exact, in f32 on the unpacked weights.
+ * Strides in floats. y does not overlap x. A row's result does not depend on what other rows are in
+ * the call, except that many rows may be summed in another order than few. Never allocates. */
+void wd_linear_apply(struct wd_linear *l, const struct wd_matrix *w, const float *x,
+                     size_t x_stride, size_t n_rows, float *y, size_t y_stride);
 void wd_linear_set_exact(struct wd_linear *l, int exact);
 const struct wd_kernels *wd_linear_kernels(const struct wd_linear *l);

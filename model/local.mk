@@ -14,5 +14,23 @@ libmodel_a_SOURCES += \
 	model/features.h model/features.c \
 	model/voice.h model/voice.c
 libmodel_a_CFLAGS = $(AM_CFLAGS) $(OPENBLAS_CFLAGS) $(JANSSON_CFLAGS)
-MODEL_LIBS = libmodel.a libbase.a
+libmodel_a_CPPFLAGS = $(AM_CPPFLAGS) $(KERNEL_CPPFLAGS)
+MODEL_LIBS = libmodel.a $(KERNEL_LIBS) libbase.a
 MODEL_SYSLIBS = $(OPENBLAS_LIBS) $(JANSSON_LIBS)
+
+# Arithmetic: each processor family's kernels are a library with its own flags.
+libmodel_a_SOURCES += \
+	model/quant.h model/quant.c \
+	model/threads.h model/threads.c \
+	model/kernels.h model/kernels_tables.h model/kernels.c model/kernels_ref.c \
+	model/linear.h model/linear.c \
+	model/ops.h model/ops.c
+KERNEL_CPPFLAGS =
+KERNEL_LIBS =
+if CPU_X86
+KERNEL_CPPFLAGS += -DHAVE_KERNELS_AVX2
+KERNEL_LIBS += libmodel_avx2.a
+noinst_LIBRARIES += libmodel_avx2.a
+libmodel_avx2_a_SOURCES = model/kernels_avx2.c model/kernels_tile.h
+libmodel_avx2_a_CFLAGS = $(AM_CFLAGS) -O3 -mavx2 -mfma -mf16c
+endif

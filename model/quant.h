@@ -18,10 +18,12 @@ const char *wd_type_name(uint32_t type);
 /* Weights in one block (1, 32) and its bytes; 0 for an unknown type. */
 size_t wd_type_block(uint32_t type);
 size_t wd_type_block_bytes(uint32_t type);
-/* Bytes of a row of n weights; 0 if the type is unknown or n is no multiple of the block. Does not overflow for n < 2^48. */
+/* Bytes of a row of n weights; 0 if the type is unknown or n is no multiple of the block. Does not
+ * overflow for n < 2^48. */
 size_t wd_type_row_bytes(uint32_t type, size_t n);
 
-/* n weights (a multiple of the block) to f32. dst [n], not overlapping src. Plain C: what is right. */
+/* n weights (a multiple of the block) to f32. dst [n], not overlapping src. Plain C: what is right.
+ */
 void wd_quant_unpack(enum wd_type type, const void *src, float *dst, size_t n);
 /* n f32 to the type, round to nearest. */
 void wd_quant_pack(enum wd_type type, const float *src, void *dst, size_t n);

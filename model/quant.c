@@ -1,0 +1,238 @@
+/* model/quant.c - number formats of weights, in plain C: every other unpacking is held against this
+ * one. */
+#include "model/quant.h"
+#include <assert.h>
+#include <math.h>
+#include <string.h>
+
+#define BLOCK 32
+#define Q4_0_BYTES                                                                                 \
+    18 /* f16 scale, then 16 bytes: weight j in the low half of byte j, j + 16 in its high half */
+#define Q8_0_BYTES 34 /* f16 scale, then 32 int8 */
+
+static const struct {
+    uint32_t type;
+    const char *name;
+    size_t block, bytes;
+} formats[] = {
+    {WD_TYPE_F32, "F32", 1, 4},
+    {WD_TYPE_F16, "F16", 1, 2},
+    {WD_TYPE_Q4_0, "Q4_0", BLOCK, Q4_0_BYTES},
+    {WD_TYPE_Q8_0, "Q8_0", BLOCK, Q8_0_BYTES},
+    {WD_TYPE_BF16, "BF16", 1, 2},
+};
+
+/* Index into formats, -1 if unknown. */
+static int format_of(uint32_t type)
+{
+    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
+        if (formats[i].type == type)
+            return (int)i;
+    return -1;
+}
+
+const char *wd_type_name(uint32_t type)
+{
+    int i = format_of(type);
+
+    return i < 0 ? NULL : formats[i].name;
+}
+
+size_t wd_type_block(uint32_t type)
+{
+    int i = format_of(type);
+
+    return i < 0 ? 0 : formats[i].block;
+}
+
+size_t wd_type_block_bytes(uint32_t type)
+{
+    int i = format_of(type);
+
+    return i < 0 ? 0 : formats[i].bytes;
+}
+
+size_t wd_type_row_bytes(uint32_t type, size_t n)
+{
+    int i = format_of(type);
+
+    if (i < 0 || n % formats[i].block)
+        return 0;
+    return n / formats[i].block * formats[i].bytes;
+}
+
+static uint32_t bits_of(float f)
+{
+    uint32_t u;
+
+    memcpy(&u, &f, sizeof u);
+    return u;
+}
+
+static float float_of(uint32_t u)
+{
+    float f;
+
+    memcpy(&f, &u, sizeof f);
+    return f;
+}
+
+float wd_f16_to_f32(uint16_t h)
+{
+    uint32_t sign = (uint32_t)(h & 0x8000) << 16;
+    uint32_t exponent = h >> 10 & 31, fraction = h & 0x3ff;
+
+    if (exponent == 31) /* infinity and NaN; a NaN is made quiet, as processors do */
+        return float_of(sign | 0x7f800000 | fraction << 13 | (fraction ? 0x400000 : 0));
+    if (exponent == 0) /* zero and subnormal: fraction * 2^-24, exact */
+        return float_of(sign | bits_of((float)fraction * 0x1p-24f));
+    return float_of(sign | (exponent + 112) << 23 | fraction << 13);
+}
+
+uint16_t wd_f32_to_f16(float f)
+{
+    uint32_t u = bits_of(f), sign = u >> 16 & 0x8000, mag = u & 0x7fffffff;
+
+    if (mag > 0x7f800000)
+        return (uint16_t)(sign | 0x7e00 | (mag >> 13 & 0x3ff));
+    if (mag >= 0x477ff000) /* 65520 and above round to infinity */
+        return (uint16_t)(sign | 0x7c00);
+    if (mag <
+        0x38800000) { /* below 2^-14: the result counts in 2^-24; the addition rounds to even */
+        float shifted = float_of(mag) + 0.5f;
+
+        return (uint16_t)(sign | (bits_of(shifted) - bits_of(0.5f)));
+    }
+    mag += 0xfff + (mag >> 13 & 1); /* half, less one where the result is even: ties to even */
+    return (uint16_t)(sign | ((mag >> 13) - (112 << 10)));
+}
+
+static uint16_t bf16_of(float f)
+{
+    uint32_t u = bits_of(f);
+
+    if ((u & 0x7fffffff) > 0x7f800000)
+        return (uint16_t)(u >> 16 | 0x40);
+    return (uint16_t)((u + 0x7fff + (u >> 16 & 1)) >> 16);
+}
+
+static uint16_t u16_at(const unsigned char *p)
+{
+    uint16_t h;
+
+    memcpy(&h, p, sizeof h);
+    return h;
+}
+
+void wd_quant_unpack(enum wd_type type, const void *src, float *dst, size_t n)
+{
+    const unsigned char *p = src;
+
+    switch (type) {
+    case WD_TYPE_F32:
+        memcpy(dst, src, n * sizeof *dst);
+        break;
+    case WD_TYPE_F16:
+        for (size_t i = 0; i < n; i++)
+            dst[i] = wd_f16_to_f32(u16_at(p + 2 * i));
+        break;
+    case WD_TYPE_BF16:
+        for (size_t i = 0; i < n; i++)
+            dst[i] = wd_bf16_to_f32(u16_at(p + 2 * i));
+        break;
+    case WD_TYPE_Q4_0:
+        assert(n % BLOCK == 0);
+        for (size_t b = 0; b < n / BLOCK; b++, p += Q4_0_BYTES) {
+            float d = wd_f16_to_f32(u16_at(p));
+
+            for (size_t j = 0; j < BLOCK / 2; j++) {
+                dst[b * BLOCK + j] = d * (float)((p[2 + j] & 15) - 8);
+                dst[b * BLOCK + BLOCK / 2 + j] = d * (float)((p[2 + j] >> 4) - 8);
+            }
+        }
+        break;
+    case WD_TYPE_Q8_0:
+        assert(n % BLOCK == 0);
+        for (size_t b = 0; b < n / BLOCK; b++, p += Q8_0_BYTES) {
+            float d = wd_f16_to_f32(u16_at(p));
+
+            for (size_t j = 0; j < BLOCK; j++)
+                dst[b * BLOCK + j] = d * (float)(int8_t)p[2 + j];
+        }
+        break;
+    }
+}
+
+/* The value of the block that is largest in magnitude, with its sign. */
+static float extreme_of(const float *x)
+{
+    float best = 0;
+
+    for (size_t j = 0; j < BLOCK; j++)
+        if (fabsf(x[j]) > fabsf(best))
+            best = x[j];
+    return best;
+}
+
+/* Rounds x / d; a NaN, or d = 0, gives 0. */
+static int quotient(float x, float d, int least, int most)
+{
+    float q = d != 0 ? nearbyintf(x / d) : 0;
+
+    if (!(q > (float)least))
+        return q == q ? least : 0;
+    return q < (float)most ? (int)q : most;
+}
+
+static void pack_q4_0(const float *x, unsigned char *p)
+{
+    /* Eight steps below zero, seven above: the largest value lies on the side with eight. */
+    uint16_t h = wd_f32_to_f16(extreme_of(x) / -8);
+    float d = wd_f16_to_f32(h);
+
+    memcpy(p, &h, sizeof h);
+    for (size_t j = 0; j < BLOCK / 2; j++) {
+        int lo = quotient(x[j], d, -8, 7) + 8, hi = quotient(x[j + BLOCK / 2], d, -8, 7) + 8;
+
+        p[2 + j] = (unsigned char)(lo | hi << 4);
+    }
+}
+
+static void pack_q8_0(const float *x, unsigned char *p)
+{
+    uint16_t h = wd_f32_to_f16(fabsf(extreme_of(x)) / 127);
+    float d = wd_f16_to_f32(h);
+
+    memcpy(p, &h, sizeof h);
+    for (size_t j = 0; j < BLOCK; j++)
+        p[2 + j] = (unsigned char)quotient(x[j], d, -127, 127);
+}
+
+void wd_quant_pack(enum wd_type type, const float *src, void *dst, size_t n)
+{
+    unsigned char *p = dst;
+
+    switch (type) {
+    case WD_TYPE_F32:
+        memcpy(dst, src, n * sizeof *src);
+        break;
+    case WD_TYPE_F16:
+    case WD_TYPE_BF16:
+        for (size_t i = 0; i < n; i++) {
+            uint16_t h = type == WD_TYPE_F16 ? wd_f32_to_f16(src[i]) : bf16_of(src[i]);
+
+            memcpy(p + 2 * i, &h, sizeof h);
+        }
+        break;
+    case WD_TYPE_Q4_0:
+        assert(n % BLOCK == 0);
+        for (size_t b = 0; b < n / BLOCK; b++)
+            pack_q4_0(src + b * BLOCK, p + b * Q4_0_BYTES);
+        break;
+    case WD_TYPE_Q8_0:
+        assert(n % BLOCK == 0);
+        for (size_t b = 0; b < n / BLOCK; b++)
+            pack_q8_0(src + b * BLOCK, p + b * Q8_0_BYTES);
+        break;
+    }
+}
