@@ -34,3 +34,20 @@ noinst_LIBRARIES += libmodel_avx2.a
 libmodel_avx2_a_SOURCES = model/kernels_avx2.c model/kernels_tile.h
 libmodel_avx2_a_CFLAGS = $(AM_CFLAGS) -O3 -mavx2 -mfma -mf16c
 endif
+
+EXTRA_PROGRAMS = tools/bench_linear
+tools_bench_linear_SOURCES = tools/bench_linear.c
+tools_bench_linear_LDADD = $(MODEL_LIBS) $(MODEL_SYSLIBS)
+
+# The decoder, in the order in which a pass goes through it.
+libmodel_a_SOURCES += \
+	model/gemma4.h \
+	model/weights.h model/weights.c \
+	model/scratch.h model/scratch.c \
+	model/engine.h model/engine_state.h model/engine.c \
+	model/embed.h model/embed.c \
+	model/kv_cache.h model/kv_cache.c \
+	model/attention.h model/attention.c \
+	model/layer.h model/layer.c \
+	model/decoder.h model/decoder.c \
+	model/sampler.h model/sampler.c

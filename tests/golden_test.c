@@ -183,7 +183,7 @@ static void check_greedy(struct wd_engine *e, struct wd_decoder *d, const struct
     const int32_t *ids = need(v, "greedy.ids", &n);
     const float *margin = need(v, "greedy.margin", NULL);
 
-    for (size_t i = 0; i < n && margin[i] >= MARGIN; i++) {
+    for (size_t i = 0; i < n && (double)margin[i] >= MARGIN; i++) {
         struct wd_choice c = wd_sampler_greedy(logits, s->n_vocab, s->suppress, s->n_suppress);
         struct wd_span span;
 

@@ -74,6 +74,14 @@ tests_model_voice_test_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_model_voice_test_LDADD = $(MODEL_LIBS) $(MODEL_SYSLIBS) $(CMOCKA_LIBS)
 EXTRA_DIST += tests/voice/README.md tests/voice/golden.safetensors
 
+check_PROGRAMS += tests/golden_test
+TESTS += tests/golden_test
+tests_golden_test_SOURCES = tests/golden_test.c tests/golden/checkpoint.h tests/golden/checkpoint.c \
+	tests/golden/pictures.h tests/golden/pictures.c
+tests_golden_test_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_golden_test_LDADD = libpipeline.a $(MODEL_LIBS) $(MODEL_SYSLIBS) $(AVUTIL_LIBS) $(CMOCKA_LIBS)
+EXTRA_DIST += tests/golden/README.md tests/golden/cases.json tests/golden/vectors
+
 # pipeline
 EXTRA_DIST += tests/pipeline/data/nano_prompts.json
 check_PROGRAMS += tests/pipeline/prompt_test

@@ -304,7 +304,8 @@ static int write_config(const struct preset *p, const char *folder, struct wd_er
         if (is_control(i))
             fprintf(f, "%s{\"id\": %u, \"content\": \"%s\", \"special\": true}", n++ ? ", " : "", i, piece(i, buf));
     }
-    fprintf(f, "],\n\"model\": {\"type\": \"BPE\", \"unk_token\": \"<unk>\", \"byte_fallback\": true, \"vocab\": {");
+    fprintf(f, "],\n\"normalizer\": {\"type\": \"Replace\", \"pattern\": {\"String\": \" \"}, \"content\": \"\xe2\x96\x81\"},\n"
+               "\"model\": {\"type\": \"BPE\", \"unk_token\": \"<unk>\", \"byte_fallback\": true, \"vocab\": {");
     for (uint32_t i = 0; i < N_VOCAB; i++) {
         char buf[32];
 
