@@ -1,15 +1,28 @@
 """Reads and writes GGUF files, version 3, as far as a BF16/F16/F32 model needs it. Only numpy is wanted."""
+
 import os
 import struct
 
 import numpy as np
 
 MAGIC, VERSION, ALIGNMENT = b"GGUF", 3, 32
-F32, F16, BF16 = 0, 1, 30                                    # tensor types
+F32, F16, BF16 = 0, 1, 30  # tensor types
 STORED = {F32: np.dtype("<f4"), F16: np.dtype("<f2"), BF16: np.dtype("<u2")}
 U32, I32, FLOAT, BOOL, STRING, ARRAY, U64 = 4, 5, 6, 7, 8, 9, 10
-SCALARS = {0: "<B", 1: "<b", 2: "<H", 3: "<h", U32: "<I", I32: "<i", FLOAT: "<f", BOOL: "<?", U64: "<Q", 11: "<q", 12: "<d"}
-MOST_ITEMS, MOST_DIMENSIONS = 1 << 24, 4                     # more than that is a broken file
+SCALARS = {
+    0: "<B",
+    1: "<b",
+    2: "<H",
+    3: "<h",
+    U32: "<I",
+    I32: "<i",
+    FLOAT: "<f",
+    BOOL: "<?",
+    U64: "<Q",
+    11: "<q",
+    12: "<d",
+}
+MOST_ITEMS, MOST_DIMENSIONS = 1 << 24, 4  # more than that is a broken file
 
 
 class Broken(Exception):
@@ -47,7 +60,11 @@ class Writer:
         head = [MAGIC, struct.pack("<IQQ", VERSION, len(self.tensors), len(self.keys)), *self.keys]
         at = 0
         for name, kind, a in self.tensors:
-            head.append(text_bytes(name) + struct.pack("<I", a.ndim) + struct.pack(f"<{a.ndim}Q", *a.shape[::-1]))
+            head.append(
+                text_bytes(name)
+                + struct.pack("<I", a.ndim)
+                + struct.pack(f"<{a.ndim}Q", *a.shape[::-1])
+            )
             head.append(struct.pack("<IQ", kind, at))
             at += a.nbytes + -a.nbytes % ALIGNMENT
         head = b"".join(head)
@@ -87,9 +104,11 @@ class Reader:
 
     def take(self, n):
         if n > len(self.raw) - self.at:
-            raise Broken(f"{self.path}: ends at byte {len(self.raw)}, {n} more are wanted from {self.at}")
+            raise Broken(
+                f"{self.path}: ends at byte {len(self.raw)}, {n} more are wanted from {self.at}"
+            )
         self.at += n
-        return self.raw[self.at - n:self.at]
+        return self.raw[self.at - n : self.at]
 
     def number(self, form):
         return struct.unpack(form, self.take(struct.calcsize(form)))[0]
@@ -103,7 +122,9 @@ class Reader:
         if kind == ARRAY:
             inner, n = self.number("<I"), self.number("<Q")
             if inner == ARRAY or n > MOST_ITEMS:
-                raise Broken(f"{self.path}: an array of {n} items of type {inner} at byte {self.at}")
+                raise Broken(
+                    f"{self.path}: an array of {n} items of type {inner} at byte {self.at}"
+                )
             return [self.value(inner) for _ in range(n)]
         if kind not in SCALARS:
             raise Broken(f"{self.path}: unknown type {kind} of a key at byte {self.at}")
@@ -126,7 +147,9 @@ class Reader:
             count *= n
         size = count * STORED[kind].itemsize
         if self.data + at + size > len(self.raw):
-            raise Broken(f"{self.path}: {name} needs {size} bytes from {self.data + at}, the file has {len(self.raw)}")
+            raise Broken(
+                f"{self.path}: {name} needs {size} bytes from {self.data + at}, the file has {len(self.raw)}"
+            )
         return np.frombuffer(self.raw, STORED[kind], count, self.data + at).reshape(shape)
 
 

@@ -9,6 +9,7 @@ chat_template.jinja. Matrices keep the source's very bits as BF16, everything of
 models keep the media embedders in a file of their own, with the clip.* keys; here both stand in one file, and two keys
 say what the published models have fixed: witnessd.media_ids and witnessd.stop_tokens.
 """
+
 import argparse
 import json
 import os
@@ -20,25 +21,41 @@ import numpy as np
 import gguf
 
 PATCH, POOL, FRAME = 16, 3, 640
-NORMAL, CONTROL, USER, BYTE = 1, 3, 4, 6                     # kinds of a token
-BF16_FILE = 32                                               # general.file_type: mostly BF16
-NEVER = 1e30                                                 # divisor of the pairs that do not turn
+NORMAL, CONTROL, USER, BYTE = 1, 3, 4, 6  # kinds of a token
+BF16_FILE = 32  # general.file_type: mostly BF16
+NEVER = 1e30  # divisor of the pairs that do not turn
 
 TEXT = "model.language_model."
-LAYER = {"input_layernorm.weight": "attn_norm", "self_attn.q_proj.weight": "attn_q", "self_attn.q_norm.weight": "attn_q_norm",
-         "self_attn.k_proj.weight": "attn_k", "self_attn.k_norm.weight": "attn_k_norm", "self_attn.v_proj.weight": "attn_v",
-         "self_attn.o_proj.weight": "attn_output", "post_attention_layernorm.weight": "post_attention_norm",
-         "pre_feedforward_layernorm.weight": "ffn_norm", "mlp.gate_proj.weight": "ffn_gate", "mlp.up_proj.weight": "ffn_up",
-         "mlp.down_proj.weight": "ffn_down", "post_feedforward_layernorm.weight": "post_ffw_norm",
-         "layer_scalar": "layer_output_scale"}
+LAYER = {
+    "input_layernorm.weight": "attn_norm",
+    "self_attn.q_proj.weight": "attn_q",
+    "self_attn.q_norm.weight": "attn_q_norm",
+    "self_attn.k_proj.weight": "attn_k",
+    "self_attn.k_norm.weight": "attn_k_norm",
+    "self_attn.v_proj.weight": "attn_v",
+    "self_attn.o_proj.weight": "attn_output",
+    "post_attention_layernorm.weight": "post_attention_norm",
+    "pre_feedforward_layernorm.weight": "ffn_norm",
+    "mlp.gate_proj.weight": "ffn_gate",
+    "mlp.up_proj.weight": "ffn_up",
+    "mlp.down_proj.weight": "ffn_down",
+    "post_feedforward_layernorm.weight": "post_ffw_norm",
+    "layer_scalar": "layer_output_scale",
+}
 SEEN = "model.vision_embedder."
-MEDIA = {SEEN + "patch_ln1.weight": "v.patch_norm.1.weight", SEEN + "patch_ln1.bias": "v.patch_norm.1.bias",
-         SEEN + "patch_dense.weight": "v.patch_embd.weight", SEEN + "patch_dense.bias": "v.patch_embd.bias",
-         SEEN + "patch_ln2.weight": "v.patch_norm.2.weight", SEEN + "patch_ln2.bias": "v.patch_norm.2.bias",
-         SEEN + "pos_norm.weight": "v.patch_norm.3.weight", SEEN + "pos_norm.bias": "v.patch_norm.3.bias",
-         SEEN + "pos_embedding": "v.position_embd.weight",
-         "model.embed_vision.embedding_projection.weight": "mm.input_projection.weight",
-         "model.embed_audio.embedding_projection.weight": "mm.a.input_projection.weight"}
+MEDIA = {
+    SEEN + "patch_ln1.weight": "v.patch_norm.1.weight",
+    SEEN + "patch_ln1.bias": "v.patch_norm.1.bias",
+    SEEN + "patch_dense.weight": "v.patch_embd.weight",
+    SEEN + "patch_dense.bias": "v.patch_embd.bias",
+    SEEN + "patch_ln2.weight": "v.patch_norm.2.weight",
+    SEEN + "patch_ln2.bias": "v.patch_norm.2.bias",
+    SEEN + "pos_norm.weight": "v.patch_norm.3.weight",
+    SEEN + "pos_norm.bias": "v.patch_norm.3.bias",
+    SEEN + "pos_embedding": "v.position_embd.weight",
+    "model.embed_vision.embedding_projection.weight": "mm.input_projection.weight",
+    "model.embed_audio.embedding_projection.weight": "mm.a.input_projection.weight",
+}
 BY_PIXEL = (SEEN + "patch_ln1.weight", SEEN + "patch_ln1.bias", SEEN + "patch_dense.weight")
 
 
@@ -63,13 +80,15 @@ def load_safetensors(path):
     if n > len(raw) - 8:
         sys.exit(f"{path}: the header of {n} bytes is longer than the file")
     out = {}
-    for name, e in json.loads(raw[8:8 + n]).items():
+    for name, e in json.loads(raw[8 : 8 + n]).items():
         if name == "__metadata__":
             continue
         first, end = e["data_offsets"]
         if e["dtype"] != "BF16" or not 0 <= first <= end <= len(raw) - 8 - n:
-            sys.exit(f"{path}: {name}: {e['dtype']} at {first} to {end}; wanted is BF16 inside the file")
-        out[name] = np.frombuffer(raw[8 + n + first:8 + n + end], "<u2").reshape(e["shape"])
+            sys.exit(
+                f"{path}: {name}: {e['dtype']} at {first} to {end}; wanted is BF16 inside the file"
+            )
+        out[name] = np.frombuffer(raw[8 + n + first : 8 + n + end], "<u2").reshape(e["shape"])
     return out
 
 
@@ -80,7 +99,10 @@ def gguf_name(name):
     m = re.fullmatch(re.escape(TEXT) + r"layers\.(\d+)\.(.+)", name)
     if m and m[2] in LAYER:
         return f"blk.{m[1]}.{LAYER[m[2]]}.weight"
-    fixed = {TEXT + "embed_tokens.weight": "token_embd.weight", TEXT + "norm.weight": "output_norm.weight"}
+    fixed = {
+        TEXT + "embed_tokens.weight": "token_embd.weight",
+        TEXT + "norm.weight": "output_norm.weight",
+    }
     if name not in fixed:
         sys.exit(f"{name}: a tensor this architecture does not have")
     return fixed[name]
@@ -94,20 +116,30 @@ def tensors(folder, config):
         m = re.search(r"layers\.(\d+)\.(.+)", name)
         if m:
             return 1, int(m[1]), list(LAYER).index(m[2])
-        return (3, 0, list(MEDIA).index(name)) if name in MEDIA else (0 if "embed_tokens" in name else 2, 0, 0)
+        return (
+            (3, 0, list(MEDIA).index(name))
+            if name in MEDIA
+            else (0 if "embed_tokens" in name else 2, 0, 0)
+        )
 
     names = {name: gguf_name(name) for name in source}
     for name in sorted(source, key=place):
         a = source[name]
         if name in BY_PIXEL:
             a = a[..., order]
-        if name == SEEN + "pos_embedding":                   # one table for x, one for y, each by coordinate
+        if name == SEEN + "pos_embedding":  # one table for x, one for y, each by coordinate
             a = a.transpose(1, 0, 2)
         kind = gguf.BF16 if a.ndim == 2 else gguf.F32
         out.append((names[name], kind, a if kind == gguf.BF16 else gguf.as_f32(gguf.BF16, a)))
     head = config["text_config"]["global_head_dim"]
-    turns = int(head * config["text_config"]["rope_parameters"]["full_attention"]["partial_rotary_factor"] / 2)
-    out.append(("rope_freqs.weight", gguf.F32, np.float32([1] * turns + [NEVER] * (head // 2 - turns))))
+    turns = int(
+        head
+        * config["text_config"]["rope_parameters"]["full_attention"]["partial_rotary_factor"]
+        / 2
+    )
+    out.append(
+        ("rope_freqs.weight", gguf.F32, np.float32([1] * turns + [NEVER] * (head // 2 - turns)))
+    )
     return out
 
 
@@ -128,13 +160,25 @@ def token_lists(t):
 
 def media_ids(c):
     """boi, boa, image, audio, eoi, eoa, video"""
-    return [c[k] for k in ("boi_token_id", "boa_token_id", "image_token_id", "audio_token_id", "eoi_token_id", "eoa_token_index",
-                           "video_token_id")]
+    return [
+        c[k]
+        for k in (
+            "boi_token_id",
+            "boa_token_id",
+            "image_token_id",
+            "audio_token_id",
+            "eoi_token_id",
+            "eoa_token_index",
+            "video_token_id",
+        )
+    ]
 
 
 def keys(folder, name):
     """-> [(key, type, value)]; a list is an array"""
-    c, g, t = (load_json(folder, f) for f in ("config.json", "generation_config.json", "tokenizer.json"))
+    c, g, t = (
+        load_json(folder, f) for f in ("config.json", "generation_config.json", "tokenizer.json")
+    )
     text, seen, heard = c["text_config"], c["vision_config"], c["audio_config"]
     tokens, kinds, merges = token_lists(t)
     stops = g["eos_token_id"] if isinstance(g["eos_token_id"], list) else [g["eos_token_id"]]
@@ -142,44 +186,96 @@ def keys(folder, name):
     ropes = text["rope_parameters"]
     far_head, head = text["global_head_dim"], text["head_dim"]
     U32, I32, FLOAT, BOOL, STRING = gguf.U32, gguf.I32, gguf.FLOAT, gguf.BOOL, gguf.STRING
-    out = [("general.architecture", STRING, "gemma4"), ("general.type", STRING, "model"), ("general.name", STRING, name),
-           ("general.license", STRING, "apache-2.0"), ("general.file_type", U32, BF16_FILE),
-           ("general.quantization_version", U32, 2)]
-    out += [("gemma4." + k, kind, v) for k, kind, v in (
-        ("block_count", U32, text["num_hidden_layers"]), ("context_length", U32, text["max_position_embeddings"]),
-        ("embedding_length", U32, text["hidden_size"]), ("feed_forward_length", U32, text["intermediate_size"]),
-        ("attention.head_count", U32, text["num_attention_heads"]),
-        ("attention.head_count_kv", I32, [text["num_key_value_heads" if n else "num_global_key_value_heads"] for n in near]),
-        ("rope.freq_base", FLOAT, ropes["full_attention"]["rope_theta"]),
-        ("rope.freq_base_swa", FLOAT, ropes["sliding_attention"]["rope_theta"]),
-        ("attention.layer_norm_rms_epsilon", FLOAT, text["rms_norm_eps"]),
-        ("attention.key_length", U32, far_head), ("attention.value_length", U32, far_head),
-        ("attention.key_length_swa", U32, head), ("attention.value_length_swa", U32, head),
-        ("rope.dimension_count", U32, far_head), ("rope.dimension_count_swa", U32, head),
-        ("final_logit_softcapping", FLOAT, text["final_logit_softcapping"]),
-        ("attention.sliding_window", U32, text["sliding_window"]), ("attention.sliding_window_pattern", BOOL, near),
-        ("attention.shared_kv_layers", U32, text["num_kv_shared_layers"]),
-        ("embedding_length_per_layer_input", U32, text["hidden_size_per_layer_input"]))]
-    ids = {k: tokens.index(s) for k, s in (("bos", "<bos>"), ("eos", "<eos>"), ("eot", "<turn|>"), ("unknown", "<unk>"),
-                                           ("padding", "<pad>"), ("mask", "<mask>"))}
-    out += [("tokenizer.ggml." + k, kind, v) for k, kind, v in (
-        ("model", STRING, "gemma4"), ("tokens", STRING, tokens), ("scores", FLOAT, [-1000.0] * len(tokens)),
-        ("token_type", I32, kinds), ("merges", STRING, merges), *((k + "_token_id", U32, i) for k, i in ids.items()),
-        ("suppress_tokens", I32, g["suppress_tokens"]), ("add_space_prefix", BOOL, False), ("add_bos_token", BOOL, True))]
+    out = [
+        ("general.architecture", STRING, "gemma4"),
+        ("general.type", STRING, "model"),
+        ("general.name", STRING, name),
+        ("general.license", STRING, "apache-2.0"),
+        ("general.file_type", U32, BF16_FILE),
+        ("general.quantization_version", U32, 2),
+    ]
+    out += [
+        ("gemma4." + k, kind, v)
+        for k, kind, v in (
+            ("block_count", U32, text["num_hidden_layers"]),
+            ("context_length", U32, text["max_position_embeddings"]),
+            ("embedding_length", U32, text["hidden_size"]),
+            ("feed_forward_length", U32, text["intermediate_size"]),
+            ("attention.head_count", U32, text["num_attention_heads"]),
+            (
+                "attention.head_count_kv",
+                I32,
+                [text["num_key_value_heads" if n else "num_global_key_value_heads"] for n in near],
+            ),
+            ("rope.freq_base", FLOAT, ropes["full_attention"]["rope_theta"]),
+            ("rope.freq_base_swa", FLOAT, ropes["sliding_attention"]["rope_theta"]),
+            ("attention.layer_norm_rms_epsilon", FLOAT, text["rms_norm_eps"]),
+            ("attention.key_length", U32, far_head),
+            ("attention.value_length", U32, far_head),
+            ("attention.key_length_swa", U32, head),
+            ("attention.value_length_swa", U32, head),
+            ("rope.dimension_count", U32, far_head),
+            ("rope.dimension_count_swa", U32, head),
+            ("final_logit_softcapping", FLOAT, text["final_logit_softcapping"]),
+            ("attention.sliding_window", U32, text["sliding_window"]),
+            ("attention.sliding_window_pattern", BOOL, near),
+            ("attention.shared_kv_layers", U32, text["num_kv_shared_layers"]),
+            ("embedding_length_per_layer_input", U32, text["hidden_size_per_layer_input"]),
+        )
+    ]
+    ids = {
+        k: tokens.index(s)
+        for k, s in (
+            ("bos", "<bos>"),
+            ("eos", "<eos>"),
+            ("eot", "<turn|>"),
+            ("unknown", "<unk>"),
+            ("padding", "<pad>"),
+            ("mask", "<mask>"),
+        )
+    }
+    out += [
+        ("tokenizer.ggml." + k, kind, v)
+        for k, kind, v in (
+            ("model", STRING, "gemma4"),
+            ("tokens", STRING, tokens),
+            ("scores", FLOAT, [-1000.0] * len(tokens)),
+            ("token_type", I32, kinds),
+            ("merges", STRING, merges),
+            *((k + "_token_id", U32, i) for k, i in ids.items()),
+            ("suppress_tokens", I32, g["suppress_tokens"]),
+            ("add_space_prefix", BOOL, False),
+            ("add_bos_token", BOOL, True),
+        )
+    ]
     template = folder + "/chat_template.jinja"
     if os.path.exists(template):
         with open(template, encoding="utf-8") as f:
             out.append(("tokenizer.chat_template", STRING, f.read()))
-    for which, width, kind in (("vision", seen["mm_embed_dim"], "gemma4uv"), ("audio", heard["hidden_size"], "gemma4ua")):
+    for which, width, kind in (
+        ("vision", seen["mm_embed_dim"], "gemma4uv"),
+        ("audio", heard["hidden_size"], "gemma4ua"),
+    ):
         p = f"clip.{which}."
-        out += [(f"clip.has_{which}_encoder", BOOL, True), (p + "projector_type", STRING, kind),
-                (p + "projection_dim", U32, text["hidden_size"]), (p + "embedding_length", U32, width),
-                (p + "feed_forward_length", U32, 0), (p + "block_count", U32, 0), (p + "attention.head_count", U32, 0),
-                (p + "attention.layer_norm_epsilon", FLOAT, seen["rms_norm_eps"])]
-    out += [("clip.vision.image_size", U32, 224), ("clip.vision.patch_size", U32, seen["patch_size"]),
-            ("clip.vision.image_mean", FLOAT, [0.0] * 3), ("clip.vision.image_std", FLOAT, [1.0] * 3),
-            ("clip.audio.num_mel_bins", U32, 128),
-            ("witnessd.media_ids", I32, media_ids(c)), ("witnessd.stop_tokens", I32, stops)]
+        out += [
+            (f"clip.has_{which}_encoder", BOOL, True),
+            (p + "projector_type", STRING, kind),
+            (p + "projection_dim", U32, text["hidden_size"]),
+            (p + "embedding_length", U32, width),
+            (p + "feed_forward_length", U32, 0),
+            (p + "block_count", U32, 0),
+            (p + "attention.head_count", U32, 0),
+            (p + "attention.layer_norm_epsilon", FLOAT, seen["rms_norm_eps"]),
+        ]
+    out += [
+        ("clip.vision.image_size", U32, 224),
+        ("clip.vision.patch_size", U32, seen["patch_size"]),
+        ("clip.vision.image_mean", FLOAT, [0.0] * 3),
+        ("clip.vision.image_std", FLOAT, [1.0] * 3),
+        ("clip.audio.num_mel_bins", U32, 128),
+        ("witnessd.media_ids", I32, media_ids(c)),
+        ("witnessd.stop_tokens", I32, stops),
+    ]
     return out
 
 
@@ -231,8 +327,18 @@ def check(folder, path):
     wrong += [f"{g}: the folder has no such tensor" for g in sorted(left)]
     _, freqs = r.tensors.get("rope_freqs.weight", (0, np.zeros(0)))
     text = load_json(folder, "config.json")["text_config"]
-    turning = int(text["global_head_dim"] * text["rope_parameters"]["full_attention"]["partial_rotary_factor"]) // 2
-    if len(freqs) != text["global_head_dim"] // 2 or (freqs[:turning] != 1).any() or (freqs[turning:] < 1e29).any():
+    turning = (
+        int(
+            text["global_head_dim"]
+            * text["rope_parameters"]["full_attention"]["partial_rotary_factor"]
+        )
+        // 2
+    )
+    if (
+        len(freqs) != text["global_head_dim"] // 2
+        or (freqs[:turning] != 1).any()
+        or (freqs[turning:] < 1e29).any()
+    ):
         wrong.append("rope_freqs.weight: not what config.json asks for")
     wanted = {k: (kind, v) for k, kind, v in keys(folder, r.keys.get("general.name", ""))}
     for k, (kind, v) in wanted.items():
@@ -245,7 +351,9 @@ def check(folder, path):
 
 
 def main():
-    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ap = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     ap.add_argument("folder")
     ap.add_argument("file")
     ap.add_argument("--name", default="nano", help="general.name")
@@ -262,7 +370,9 @@ def main():
     if wrong:
         sys.exit(1)
     r = gguf.Reader(a.file)
-    print(f"{a.file}: {len(r.tensors)} tensors and {len(r.keys)} keys, all as in {a.folder}; {os.path.getsize(a.file)} bytes")
+    print(
+        f"{a.file}: {len(r.tensors)} tensors and {len(r.keys)} keys, all as in {a.folder}; {os.path.getsize(a.file)} bytes"
+    )
 
 
 if __name__ == "__main__":
