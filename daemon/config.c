@@ -109,12 +109,12 @@ static int no_memory(struct wd_err *err)
 
 /* ---- files that are read ---- */
 
-/* "rtsp://...", "v4l2:...", "-": nothing that is looked up in a folder. */
+/* "rtsp://...", "v4l2:...", "-", a pipeline: nothing that is looked up in a folder. */
 static bool is_file_name(const char *text)
 {
     size_t n = strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+.-");
 
-    return *text && strcmp(text, "-") && !(n > 1 && text[n] == ':');
+    return *text && strcmp(text, "-") && !(n > 1 && text[n] == ':') && !strstr(text, " ! ");
 }
 
 static int replace(char **text, const char *with, struct wd_err *err)
@@ -194,7 +194,8 @@ static int read_model(struct reading *rd, const struct wd_yaml *map)
         r = find_input(rd, &m->path);
         if (r < 0)
             return r;
-        if (r == 0 && wd_paths_model(m->path, found, sizeof found, NULL) < 0)
+        if (r == 0 &&
+            (strchr(m->path, '/') || wd_paths_model(m->path, found, sizeof found, NULL) < 0))
             return wd_yaml_err(
                 path, rd->err,
                 "path: expected a model's file, a folder or the name of a shipped model, got '%s'",
@@ -245,6 +246,12 @@ static size_t sink_names(const char *ret[MAX_TYPES])
     return n;
 }
 
+/* YAML reads `type: null` as nothing; here it is the name of a sink. */
+static bool is_nothing(const struct wd_yaml *type)
+{
+    return wd_yaml_is_null(type) && strcmp(wd_yaml_text(type), "null");
+}
+
 /* `type:` of a source or a sink; NULL and an error where it is none. */
 static const struct wd_yaml *type_node(const struct reading *rd, const struct wd_yaml *map,
                                        const char *what)
@@ -253,7 +260,7 @@ static const struct wd_yaml *type_node(const struct reading *rd, const struct wd
 
     if (!type)
         return NULL;
-    if (wd_yaml_kind(type) != WD_YAML_SCALAR || wd_yaml_is_null(type)) {
+    if (wd_yaml_kind(type) != WD_YAML_SCALAR || is_nothing(type)) {
         wd_yaml_err(type, rd->err, "%s.type: expected a name, got %s", what, wd_yaml_is(type));
         return NULL;
     }
@@ -277,49 +284,49 @@ static int new_opts(const struct reading *rd, size_t size, const struct wd_opt *
     return 0;
 }
 
-/* A source's url that is a file is looked up; one that is not there is told now, not by a stream
- * that never begins. */
-static int find_url(const struct reading *rd, const struct wd_yaml *at,
-                    const struct wd_config_stream *s)
+/* What the rows of a source cannot say: settings that do not go together, and a url that is a file
+ * and not there, told now and not by a stream that never begins. (A device may come later: what is
+ * opened again and again is not looked up.) */
+static int check_source(const struct reading *rd, const struct wd_yaml *at,
+                        const struct wd_yaml *url_at, const struct wd_config_stream *s)
 {
     const struct wd_opt *row = wd_opt_find(s->source->opts, "url");
     char **url;
     int r;
 
-    if (!at || !row || row->kind != WD_OPT_KIND_STR)
-        return 0;
-    url = (char **)((char *)s->source_opts + row->offset);
-    if (!*url || !is_file_name(*url))
-        return 0;
-    r = find_input(rd, url);
+    if (row && row->kind == WD_OPT_KIND_STR) {
+        url = (char **)((char *)s->source_opts + row->offset);
+        if (*url && is_file_name(*url)) {
+            r = find_input(rd, url);
+            if (r < 0)
+                return r;
+            if (r == 0 && s->source->pace(s->source_opts) != WD_SOURCE_ONLINE)
+                return no_such_file(rd, url_at ? url_at : at, "url", *url);
+        }
+    }
+    r = s->source->check ? s->source->check(s->source_opts, rd->err) : 0;
     if (r < 0)
-        return r;
-    return r ? 0 : no_such_file(rd, at, "url", *url);
+        wd_err_prefix(rd->err, "%s:%u:%u: source", wd_yaml_file(at), wd_yaml_line(at),
+                      wd_yaml_column(at));
+    return r;
 }
 
-/* `source: rtsp://camera/1` */
+/* `source: rtsp://camera/1`, or `source: mic`, whose type has no url to set */
 static int read_bare_source(const struct reading *rd, const struct wd_yaml *n,
                             struct wd_config_stream *s)
 {
     const struct wd_opt *row;
     int r;
 
-    if (wd_yaml_is_null(n))
+    if (wd_yaml_is_null(n) || !*wd_yaml_text(n))
         return wd_yaml_err(n, rd->err,
                            "source: expected a URL or a mapping {type: ...}, got nothing");
     s->source = wd_source_guess(wd_yaml_text(n));
-    if (!s->source)
-        return wd_yaml_err(n, rd->err, "source: no type of source takes '%.200s'; say {type: ...}",
-                           wd_yaml_text(n));
     row = wd_opt_find(s->source->opts, "url");
-    if (!row)
-        return wd_yaml_err(n, rd->err, "source: '%s' takes no URL; say {type: %s, ...}",
-                           s->source->name, s->source->name);
     r = new_opts(rd, s->source->size, s->source->opts, &s->source_opts);
-    if (r < 0)
-        return r;
-    r = wd_yaml_opt_set(n, row, s->source_opts, rd->err);
-    return r < 0 ? r : find_url(rd, n, s);
+    if (r == 0 && row)
+        r = wd_yaml_opt_set(n, row, s->source_opts, rd->err);
+    return r < 0 ? r : check_source(rd, n, NULL, s);
 }
 
 static int read_source(const struct reading *rd, const struct wd_yaml *n,
@@ -345,17 +352,16 @@ static int read_source(const struct reading *rd, const struct wd_yaml *n,
     } else if (wd_yaml_get(n, "type")) {
         return -EINVAL; /* said by type_node() */
     } else {
-        if (url && wd_yaml_text(url) && !wd_yaml_is_null(url))
-            s->source = wd_source_guess(wd_yaml_text(url));
-        if (!s->source)
+        if (!url || !wd_yaml_text(url) || wd_yaml_is_null(url))
             return wd_yaml_err(n, rd->err, "source needs 'type'");
+        s->source = wd_source_guess(wd_yaml_text(url));
     }
     r = new_opts(rd, s->source->size, s->source->opts, &s->source_opts);
     if (r < 0)
         return r;
     snprintf(what, sizeof what, "a source of type %s", s->source->name);
     r = wd_yaml_opt_fill(n, what, s->source->opts, others, s->source_opts, rd->err);
-    return r < 0 ? r : find_url(rd, url, s);
+    return r < 0 ? r : check_source(rd, n, url, s);
 }
 
 /* Names stand in MQTT topics, RTTM columns and on the command line. */
@@ -543,7 +549,7 @@ static int read_sink(struct reading *rd, const struct wd_yaml *n)
     const char *names[MAX_TYPES];
     int r;
 
-    if (wd_yaml_kind(n) == WD_YAML_SEQUENCE || wd_yaml_is_null(n))
+    if (wd_yaml_kind(n) == WD_YAML_SEQUENCE || is_nothing(n))
         return wd_yaml_err(n, rd->err, "a sink: expected a mapping {type: ...}, got %s",
                            wd_yaml_is(n));
     if (c->n_sinks >= MAX_SINKS)

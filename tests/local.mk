@@ -121,6 +121,11 @@ TESTS += tests/sinks/schema_test.sh
 EXTRA_DIST += tests/sinks/schema_test.sh tests/sinks/check_schema.py
 
 # daemon
+check_PROGRAMS += tests/daemon/config_test
+TESTS += tests/daemon/config_test
+tests_daemon_config_test_SOURCES = tests/daemon/config_test.c
+tests_daemon_config_test_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_daemon_config_test_LDADD = $(DAEMON_LIBS) $(DAEMON_SYSLIBS) $(CMOCKA_LIBS)
 
 # cli
 endif

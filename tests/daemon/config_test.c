@@ -19,28 +19,67 @@
 
 struct film {
     char *url;
-    bool realtime;
+    bool realtime, backwards;
 };
+
+static enum wd_source_pace film_pace(const void *opts)
+{
+    const struct film *f = opts;
+
+    return strstr(f->url, "://") ? WD_SOURCE_ONLINE
+           : f->realtime         ? WD_SOURCE_PACED
+                                 : WD_SOURCE_FLAT_OUT;
+}
+
+static int film_check(const void *opts, struct wd_err *err)
+{
+    const struct film *f = opts;
+
+    if (f->realtime && f->backwards)
+        return wd_err_set(err, -EINVAL, "realtime and backwards exclude each other");
+    return 0;
+}
+
 static const struct wd_opt film_rows[] = {
     WD_OPT_STR_REQUIRED(struct film, url, "file or URL"),
     WD_OPT_BOOL(struct film, realtime, "false", "as fast as it was recorded"),
+    WD_OPT_BOOL(struct film, backwards, "false", "from its end"),
     WD_OPT_END,
 };
-static const struct wd_source_type film_type = {
-    .name = "ffmpeg", .help = "files", .size = sizeof(struct film), .opts = film_rows};
+static const struct wd_source_type film_type = {.name = "ffmpeg",
+                                                .help = "files",
+                                                .size = sizeof(struct film),
+                                                .opts = film_rows,
+                                                .check = film_check,
+                                                .pace = film_pace};
 
 struct mike {
     char *device;
     int64_t rate;
 };
+
+static enum wd_source_pace online(const void *opts)
+{
+    (void)opts;
+    return WD_SOURCE_ONLINE;
+}
+
 static const struct wd_opt mike_rows[] = {
     WD_OPT_STR(struct mike, device, NULL, "name or number"),
     WD_OPT_INT(struct mike, rate, "0", 0, 192000, "samples a second"),
     WD_OPT_END,
 };
-static const struct wd_source_type mike_type = {
-    .name = "portaudio", .help = "microphones", .size = sizeof(struct mike), .opts = mike_rows};
-static const struct wd_source_type *const sources[] = {&film_type, &mike_type, NULL};
+static const struct wd_source_type mike_type = {.name = "portaudio",
+                                                .help = "microphones",
+                                                .size = sizeof(struct mike),
+                                                .opts = mike_rows,
+                                                .pace = online};
+static const struct wd_source_type camera_type = {.name = "camera",
+                                                  .help = "a device that may come later",
+                                                  .size = sizeof(struct film),
+                                                  .opts = film_rows,
+                                                  .pace = online};
+static const struct wd_source_type *const sources[] = {&film_type, &mike_type, &camera_type, NULL};
 
 const struct wd_source_type *wd_source_type_find(const char *name)
 {
@@ -57,7 +96,7 @@ const struct wd_source_type *const *wd_sources(void)
 
 const struct wd_source_type *wd_source_guess(const char *url)
 {
-    return strstr(url, "gopher:") ? NULL : strstr(url, "mic:") ? &mike_type : &film_type;
+    return !strcmp(url, "mic") ? &mike_type : &film_type;
 }
 
 struct paper {
@@ -71,7 +110,8 @@ static const struct wd_sink_type paper_type = {
     .name = "jsonl", .help = "JSON lines", .size = sizeof(struct paper), .opts = paper_rows};
 static const struct wd_sink_type screen_type = {
     .name = "terminal", .help = "for people", .size = 1};
-static const struct wd_sink_type *const sinks[] = {&screen_type, &paper_type, NULL};
+static const struct wd_sink_type null_type = {.name = "null", .help = "nowhere", .size = 1};
+static const struct wd_sink_type *const sinks[] = {&screen_type, &paper_type, &null_type, NULL};
 
 const struct wd_sink_type *wd_sink_type_find(const char *name)
 {
@@ -204,29 +244,35 @@ static void a_bare_url_finds_its_type(void **state)
 {
     struct wd_config *c = parse("streams:\n- {name: a, source: http://host/a.m3u8}\n"
                                 "- {name: b, source: {url: 'https://host/b', realtime: on}}\n"
-                                "- {name: c, source: {type: portaudio}}\n");
+                                "- {name: c, source: {type: portaudio}}\n"
+                                "- {name: d, source: mic}\n"
+                                "- {name: f, source: {type: camera, url: /dev/none}}\n");
 
     (void)state;
-    assert_int_equal(c->n_streams, 3);
+    assert_int_equal(c->n_streams, 5);
     assert_ptr_equal(c->streams[0].source, &film_type);
     assert_string_equal(((struct film *)c->streams[0].source_opts)->url, "http://host/a.m3u8");
     assert_false(((struct film *)c->streams[0].source_opts)->realtime);
     assert_true(((struct film *)c->streams[1].source_opts)->realtime);
     assert_ptr_equal(c->streams[2].source, &mike_type);
+    assert_ptr_equal(c->streams[3].source, &mike_type);
+    assert_null(((struct mike *)c->streams[3].source_opts)->device);
+    assert_string_equal(((struct film *)c->streams[4].source_opts)->url, "/dev/none");
     wd_config_free(c);
-    refused("streams:\n- {name: a, source: gopher://host}\n",
-            "w.yaml:2:21: source: no type of source takes 'gopher://host'; say {type: ...}");
-    refused("streams:\n- {name: a, source: 'mic:1'}\n",
-            "w.yaml:2:21: source: 'portaudio' takes no URL; say {type: portaudio, ...}");
+    refused("streams:\n- {name: a, source: {type: ffmpeg, url: http://h, realtime: on, backwards: "
+            "on}}\n",
+            "w.yaml:2:21: source: realtime and backwards exclude each other");
 }
 
 static void a_sink_may_be_only_its_name(void **state)
 {
-    struct wd_config *c = parse(STREAM "sinks: [terminal]\n");
+    struct wd_config *c = parse(STREAM "sinks: [terminal, null, {type: null}]\n");
 
     (void)state;
-    assert_int_equal(c->n_sinks, 1);
+    assert_int_equal(c->n_sinks, 3);
     assert_ptr_equal(c->sinks[0].type, &screen_type);
+    assert_ptr_equal(c->sinks[1].type, &null_type);
+    assert_ptr_equal(c->sinks[2].type, &null_type);
     wd_config_free(c);
 }
 
@@ -276,14 +322,18 @@ static void wrong_values_say_what_was_expected(void **state)
     refused("streams: [{name: a, source: }]\n",
             "w.yaml:1:29: source: expected a URL or a mapping {type: ...}, got nothing");
     refused("streams: [{name: a, source: {type: ffmpg, url: b}}]\n",
-            "w.yaml:1:36: source.type: expected one of ffmpeg, portaudio, got 'ffmpg' (did you "
+            "w.yaml:1:36: source.type: expected one of ffmpeg, portaudio, camera, got "
+            "'ffmpg' (did you "
             "mean 'ffmpeg'?)");
     refused("streams: [{name: a, source: {type: [ffmpeg]}}]\n",
             "w.yaml:1:36: source.type: expected a name, got a list");
     refused(STREAM "sinks: [{type: mqtt}]\n",
-            "w.yaml:2:16: sink.type: expected one of terminal, jsonl, got 'mqtt'");
+            "w.yaml:2:16: sink.type: expected one of terminal, jsonl, null, got 'mqtt'");
     refused(STREAM "sinks: [[terminal]]\n",
             "w.yaml:2:9: a sink: expected a mapping {type: ...}, got a list");
+    refused(STREAM "sinks: [~]\n",
+            "w.yaml:2:9: a sink: expected a mapping {type: ...}, got nothing");
+    refused(STREAM "sinks: [{type: }]\n", "w.yaml:2:16: sink.type: expected a name, got nothing");
     refused(STREAM "sinks: terminal\n", "w.yaml:2:8: sinks: expected a list (- ...), got text");
     refused(STREAM "sinks: [{type: terminal, kinds: [finals]}]\n",
             "w.yaml:2:34: kinds: expected one of partial, final, scene, alert, answer, speaker, "
