@@ -129,3 +129,7 @@ tests_daemon_config_test_LDADD = $(DAEMON_LIBS) $(DAEMON_SYSLIBS) $(CMOCKA_LIBS)
 
 # cli
 endif
+
+# tools
+TESTS += tests/tools_test.sh
+EXTRA_DIST += tests/tools_test.sh tests/tools/score_test.py tools/score.py
