@@ -133,3 +133,4 @@ endif
 # tools
 TESTS += tests/tools_test.sh
 EXTRA_DIST += tests/tools_test.sh tests/tools/score_test.py tools/score.py
+EXTRA_DIST += tests/nano
