@@ -4,6 +4,13 @@ libpipeline_a_SOURCES = \
 	pipeline/event.h pipeline/event.c
 libpipeline_a_SOURCES += pipeline/picture.h pipeline/picture.c
 libpipeline_a_SOURCES += pipeline/profile.h pipeline/profile.c pipeline/prompt.h pipeline/prompt.c
+libpipeline_a_SOURCES += pipeline/source.h pipeline/sources.h pipeline/sources.c
+libpipeline_a_SOURCES += pipeline/source_ffmpeg.c
+libpipeline_a_SOURCES += pipeline/feed.h pipeline/feed.c
+libpipeline_a_SOURCES += pipeline/timeline.h pipeline/timeline.c
+libpipeline_a_SOURCES += pipeline/resample.h pipeline/resample.c
+libpipeline_a_SOURCES += pipeline/framer.h pipeline/framer.c
+libpipeline_a_SOURCES += pipeline/input.h pipeline/input.c
 libpipeline_a_CFLAGS = $(AM_CFLAGS) $(GST_CFLAGS) $(PORTAUDIO_CFLAGS) $(AVFORMAT_CFLAGS) $(AVCODEC_CFLAGS) \
 	$(AVUTIL_CFLAGS) $(SWRESAMPLE_CFLAGS) $(SWSCALE_CFLAGS) $(YAML_CFLAGS)
 PIPELINE_LIBS = libpipeline.a $(MODEL_LIBS)

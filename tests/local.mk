@@ -83,6 +83,10 @@ tests_golden_test_LDADD = libpipeline.a $(MODEL_LIBS) $(MODEL_SYSLIBS) $(AVUTIL_
 EXTRA_DIST += tests/golden/README.md tests/golden/cases.json tests/golden/vectors
 
 # pipeline
+check_PROGRAMS += tests/pipeline/dump_input
+tests_pipeline_dump_input_SOURCES = tests/pipeline/dump_input.c
+tests_pipeline_dump_input_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_pipeline_dump_input_LDADD = $(PIPELINE_LIBS) $(PIPELINE_SYSLIBS)
 EXTRA_DIST += tests/pipeline/data/nano_prompts.json
 check_PROGRAMS += tests/pipeline/prompt_test
 TESTS += tests/pipeline/prompt_test
@@ -119,6 +123,21 @@ tests_sinks_write_events_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_sinks_write_events_LDADD = libsinks.a libpipeline.a libbase.a $(UV_LIBS)
 TESTS += tests/sinks/schema_test.sh
 EXTRA_DIST += tests/sinks/schema_test.sh tests/sinks/check_schema.py
+check_PROGRAMS += tests/sinks/router_test
+TESTS += tests/sinks/router_test
+tests_sinks_router_test_SOURCES = tests/sinks/router_test.c
+tests_sinks_router_test_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_sinks_router_test_LDADD = libsinks.a libpipeline.a libbase.a $(UV_LIBS) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/sinks/utf8_test
+TESTS += tests/sinks/utf8_test
+tests_sinks_utf8_test_SOURCES = tests/sinks/utf8_test.c
+tests_sinks_utf8_test_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_sinks_utf8_test_LDADD = libsinks.a libpipeline.a libbase.a $(UV_LIBS) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/sinks/out_test
+TESTS += tests/sinks/out_test
+tests_sinks_out_test_SOURCES = tests/sinks/out_test.c
+tests_sinks_out_test_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_sinks_out_test_LDADD = libsinks.a libpipeline.a libbase.a $(UV_LIBS) $(CMOCKA_LIBS)
 
 # daemon
 check_PROGRAMS += tests/daemon/config_test
