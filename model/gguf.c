@@ -118,7 +118,7 @@ static int pass_values(struct cursor *c, uint32_t kind, uint64_t n)
         return wd_err_set(c->err, -EINVAL, "%s: %s: an array of arrays", c->file->path, c->what);
     if (kind != WD_META_STR)
         return wd_err_set(c->err, -EINVAL, "%s: %s: value type %u is not known", c->file->path, c->what, kind);
-    if (n > left(c) / 8)
+    if (n > 1 && n > left(c) / 8)
         return wd_err_set(c->err, -EINVAL, "%s: %s: %llu strings at byte %zu do not fit into the file (%zu bytes)",
                           c->file->path, c->what, (unsigned long long)n, c->at, c->file->len);
     for (; n; n--)

@@ -37,6 +37,32 @@ tests_base_mailbox_test_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_base_mailbox_test_LDADD = libbase.a $(UV_LIBS) $(CMOCKA_LIBS)
 
 # model
+EXTRA_DIST += tests/model/data/README.md tests/model/data/nano-tokenizer.json tests/model/data/nano-tokenizer-vectors.json
+check_PROGRAMS += tests/model/tensor_file_test
+TESTS += tests/model/tensor_file_test
+tests_model_tensor_file_test_SOURCES = tests/model/tensor_file_test.c tests/model/model_writer.h tests/model/model_writer.c
+tests_model_tensor_file_test_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_model_tensor_file_test_LDADD = $(MODEL_LIBS) $(MODEL_SYSLIBS) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/model/shape_test
+TESTS += tests/model/shape_test
+tests_model_shape_test_SOURCES = tests/model/shape_test.c tests/model/model_writer.h tests/model/model_writer.c
+tests_model_shape_test_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_model_shape_test_LDADD = $(MODEL_LIBS) $(MODEL_SYSLIBS) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/model/tokenizer_test
+TESTS += tests/model/tokenizer_test
+tests_model_tokenizer_test_SOURCES = tests/model/tokenizer_test.c tests/model/model_writer.h tests/model/model_writer.c
+tests_model_tokenizer_test_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_model_tokenizer_test_LDADD = $(MODEL_LIBS) $(MODEL_SYSLIBS) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/model/json_scan_test
+TESTS += tests/model/json_scan_test
+tests_model_json_scan_test_SOURCES = tests/model/json_scan_test.c
+tests_model_json_scan_test_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_model_json_scan_test_LDADD = $(MODEL_LIBS) $(MODEL_SYSLIBS) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/model/utf8_test
+TESTS += tests/model/utf8_test
+tests_model_utf8_test_SOURCES = tests/model/utf8_test.c
+tests_model_utf8_test_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_model_utf8_test_LDADD = $(MODEL_LIBS) $(MODEL_SYSLIBS) $(CMOCKA_LIBS)
 check_PROGRAMS += tests/model/quant_test
 TESTS += tests/model/quant_test
 tests_model_quant_test_SOURCES = tests/model/quant_test.c
@@ -153,3 +179,21 @@ endif
 TESTS += tests/tools_test.sh
 EXTRA_DIST += tests/tools_test.sh tests/tools/score_test.py tools/score.py
 EXTRA_DIST += tests/nano
+
+# fuzz: tests/fuzz/run.sh runs them
+EXTRA_DIST += tests/fuzz/run.sh tests/fuzz/make_seeds.py
+if FUZZING
+noinst_PROGRAMS += tests/fuzz/fuzz_gguf tests/fuzz/fuzz_safetensors tests/fuzz/fuzz_tokenizer
+tests_fuzz_fuzz_gguf_SOURCES = tests/fuzz/fuzz_gguf.c
+tests_fuzz_fuzz_gguf_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_fuzz_fuzz_gguf_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+tests_fuzz_fuzz_gguf_LDADD = $(MODEL_LIBS) $(MODEL_SYSLIBS)
+tests_fuzz_fuzz_safetensors_SOURCES = tests/fuzz/fuzz_safetensors.c
+tests_fuzz_fuzz_safetensors_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_fuzz_fuzz_safetensors_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+tests_fuzz_fuzz_safetensors_LDADD = $(MODEL_LIBS) $(MODEL_SYSLIBS)
+tests_fuzz_fuzz_tokenizer_SOURCES = tests/fuzz/fuzz_tokenizer.c
+tests_fuzz_fuzz_tokenizer_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_fuzz_fuzz_tokenizer_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+tests_fuzz_fuzz_tokenizer_LDADD = $(MODEL_LIBS) $(MODEL_SYSLIBS)
+endif
