@@ -93,7 +93,7 @@ static int set_number(const struct wd_opt *row, const char *text, double *ret, s
 static int set_time(const struct wd_opt *row, const char *text, double unit_ns, int64_t *ret,
                     struct wd_err *err)
 {
-    double v;
+    double v = 0;
     int r = set_number(row, text, &v, err);
 
     if (r < 0)

@@ -471,7 +471,7 @@ static int read_stream(struct reading *rd, const struct wd_yaml *map)
 
 static int read_kinds(const struct reading *rd, const struct wd_yaml *list, uint32_t *ret)
 {
-    const struct wd_yaml *n = list;
+    const struct wd_yaml *n;
     bool single = wd_yaml_kind(list) == WD_YAML_SCALAR;
 
     if (wd_yaml_is_null(list))

@@ -6,3 +6,4 @@ dist_models_DATA = \
 	models/speech-activity.safetensors \
 	models/README.md
 dist_models_DATA += models/nano.prompt.yaml models/gemma4-12b.prompt.yaml
+EXTRA_DIST += docs/prompts.md

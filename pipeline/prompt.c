@@ -90,13 +90,13 @@ static int put_time(struct output *o, const struct values *v, bool minutes)
 /* One line, whatever a configuration holds. */
 static int put_language(struct output *o, const char *name)
 {
-    char clean[MAX_LANGUAGE + 1];
+    char line[MAX_LANGUAGE + 1];
     size_t n = strnlen(name, MAX_LANGUAGE);
 
     for (size_t i = 0; i < n; i++)
-        clean[i] = (unsigned char)name[i] < 0x20 || name[i] == 0x7f ? ' ' : name[i];
-    clean[n] = '\0';
-    return put_text(o, clean);
+        line[i] = (unsigned char)name[i] < 0x20 || name[i] == 0x7f ? ' ' : name[i];
+    line[n] = '\0';
+    return put_text(o, line);
 }
 
 static int put_place(struct output *o, enum wd_profile_place place, const struct values *v)
