@@ -14,7 +14,8 @@
 #include <string.h>
 
 #define MAX_ITEMS 65536
-#define DEFAULT_BUDGET 280
+#define DEFAULT_BUDGET 280 /* of the 12B */
+#define SMALL_BUDGET 70
 
 struct wd_eval_case {
     struct wd_span *spans;
@@ -110,15 +111,10 @@ static int add_sound(struct reading *r, const char *name)
     return 0;
 }
 
-/* The size within the budget asked for, or one that this model has places for. */
-static int size_of(struct reading *r, uint32_t w, uint32_t h, json_int_t budget, uint32_t *tw, uint32_t *th)
+/* A position table with fewer places than a picture may have patches a side belongs to a model for small pictures. */
+static uint32_t default_budget(const struct wd_engine *e)
 {
-    uint32_t places = wd_engine_shape(r->engine)->mm_positions;
-    int code = wd_picture_size(w, h, budget ? (uint32_t)budget : DEFAULT_BUDGET, tw, th);
-
-    if (code == 0 && !budget && (*tw / 48 > places || *th / 48 > places))
-        code = wd_picture_size(w, h, 70, tw, th);
-    return code;
+    return wd_engine_shape(e)->mm_positions < DEFAULT_BUDGET ? SMALL_BUDGET : DEFAULT_BUDGET;
 }
 
 static int add_picture(struct reading *r, const char *name, json_int_t budget)
@@ -135,7 +131,7 @@ static int add_picture(struct reading *r, const char *name, json_int_t budget)
     code = wd_media_file_picture(path, &rgb, &w, &h, r->err);
     if (code < 0)
         return code;
-    if (size_of(r, w, h, budget, &tw, &th) < 0) {
+    if (wd_picture_size(w, h, budget ? (uint32_t)budget : default_budget(r->engine), &tw, &th) < 0) {
         free(rgb);
         return bad(r, "no size within the budget fits this picture");
     }
@@ -195,18 +191,15 @@ static void join_tokens(struct wd_eval_case *c)
     c->n = to;
 }
 
-int wd_eval_case_read(const char *path, const struct wd_engine *e, struct wd_eval_case **ret, struct wd_err *err)
+static int build(const char *path, json_t *root, const json_error_t *je, const struct wd_engine *e, struct wd_eval_case **ret,
+                 struct wd_err *err)
 {
-    json_error_t je;
-    json_t *root = json_load_file(path, JSON_REJECT_DUPLICATES, &je), *items, *item;
     struct reading r = {.path = path, .engine = e, .err = err};
+    json_t *items, *item;
     int code = 0;
 
-    if (!root) {
-        if (json_error_code(&je) == json_error_cannot_open_file)
-            return wd_err_set(err, -ENOENT, "%s: %s", path, strerror(errno));
-        return wd_err_set(err, -EINVAL, "%s:%d:%d: %s", path, je.line, je.column, je.text);
-    }
+    if (!root)
+        return wd_err_set(err, -EINVAL, "%s:%d:%d: %s", path, je->line, je->column, je->text);
     items = json_object_get(root, "items");
     if (!json_is_array(items) || json_array_size(items) == 0 || json_array_size(items) > MAX_ITEMS) {
         json_decref(root);
@@ -233,6 +226,23 @@ int wd_eval_case_read(const char *path, const struct wd_engine *e, struct wd_eva
     join_tokens(r.c);
     *ret = r.c;
     return 0;
+}
+
+int wd_eval_case_parse(const char *path, const char *text, const struct wd_engine *e, struct wd_eval_case **ret, struct wd_err *err)
+{
+    json_error_t je;
+
+    return build(path, json_loads(text, JSON_REJECT_DUPLICATES, &je), &je, e, ret, err);
+}
+
+int wd_eval_case_read(const char *path, const struct wd_engine *e, struct wd_eval_case **ret, struct wd_err *err)
+{
+    json_error_t je;
+    json_t *root = json_load_file(path, JSON_REJECT_DUPLICATES, &je);
+
+    if (!root && json_error_code(&je) == json_error_cannot_open_file)
+        return wd_err_set(err, errno ? -errno : -ENOENT, "%s: %s", path, strerror(errno ? errno : ENOENT));
+    return build(path, root, &je, e, ret, err);
 }
 
 struct wd_eval_case *wd_eval_case_free(struct wd_eval_case *c)

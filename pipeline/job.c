@@ -32,3 +32,17 @@ struct wd_job *wd_job_free(struct wd_job *job)
     free(job);
     return NULL;
 }
+
+void wd_job_count_add(struct wd_job_count *to, const struct wd_job_count *c)
+{
+    to->frames += c->frames;
+    to->patches += c->patches;
+    to->prompt_tokens += c->prompt_tokens;
+    to->forced += c->forced;
+    to->decoded += c->decoded;
+    to->drafted += c->drafted;
+    to->accepted += c->accepted;
+    to->passes += c->passes;
+    to->prints += c->prints;
+    to->busy_ns += c->busy_ns;
+}

@@ -106,6 +106,8 @@ struct wd_job {
     uint32_t frames_in_window;
 };
 
-/* with_sound: room for pieces and attention too. */
+void wd_job_count_add(struct wd_job_count *to, const struct wd_job_count *c);
+
+/* SOUND: room for pieces and attention too. */
 int wd_job_new(enum wd_job_kind kind, struct wd_job **ret, struct wd_err *err);
 struct wd_job *wd_job_free(struct wd_job *job);

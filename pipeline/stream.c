@@ -225,19 +225,9 @@ static void on_gap(void *ctx, int64_t from_ns, int64_t to_ns, const char *reason
 
 /* ---- jobs ---- */
 
-static void add_jobs(struct wd_job_count *to, const struct wd_job_count *c)
-{
-    const uint64_t *from = (const uint64_t *)c;
-    uint64_t *sum = (uint64_t *)to;
-
-    /* All fields are 64-bit counts. */
-    for (size_t i = 0; i < sizeof *c / sizeof *from; i++)
-        sum[i] += from[i];
-}
-
 static void after_job(struct wd_stream *s, const struct wd_job *job)
 {
-    add_jobs(&s->jobs, &job->count);
+    wd_job_count_add(&s->jobs, &job->count);
     pull(s);
     look_for_work(s);
     check_end(s);

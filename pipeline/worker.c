@@ -227,27 +227,13 @@ static void *engine_main(void *ctx)
     return NULL;
 }
 
-static void add_count(struct wd_job_count *to, const struct wd_job_count *c)
-{
-    to->frames += c->frames;
-    to->patches += c->patches;
-    to->prompt_tokens += c->prompt_tokens;
-    to->forced += c->forced;
-    to->decoded += c->decoded;
-    to->drafted += c->drafted;
-    to->accepted += c->accepted;
-    to->passes += c->passes;
-    to->prints += c->prints;
-    to->busy_ns += c->busy_ns;
-}
-
 static void deliver(void *ctx, void *item)
 {
     struct wd_worker *w = ctx;
     struct wd_job *job = *(struct wd_job **)item;
 
     w->busy = false;
-    add_count(&w->sum, &job->count);
+    wd_job_count_add(&w->sum, &job->count);
     if (job->count.passes) {
         int64_t pass = job->count.busy_ns / (int64_t)job->count.passes;
 
