@@ -116,7 +116,7 @@ static ssize_t put(struct wd_out *o, const void *data, size_t n)
     do
         r = write(o->fd, data, n);
     while (r < 0 && errno == EINTR);
-    if (r > 0 || n == 0)
+    if (r > 0)
         return r;
     if (r == 0 || errno == EAGAIN || errno == ENOSPC || errno == EDQUOT)
         return -EAGAIN;
@@ -144,7 +144,7 @@ int wd_out_write(struct wd_out *o, const void *data, size_t n_bytes)
     if (n_bytes > o->most_bytes)
         return -EMSGSIZE;
     left = put_rest(o);
-    if (left < 0)
+    if (left < 0 || !n_bytes)
         return left;
     r = put(o, data, n_bytes);
     if (r < 0)

@@ -164,8 +164,49 @@ TESTS += tests/sinks/out_test
 tests_sinks_out_test_SOURCES = tests/sinks/out_test.c
 tests_sinks_out_test_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_sinks_out_test_LDADD = libsinks.a libpipeline.a libbase.a $(UV_LIBS) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/sinks/cues_test
+TESTS += tests/sinks/cues_test
+tests_sinks_cues_test_SOURCES = tests/sinks/cues_test.c \
+	tests/sinks/sample_events.h tests/sinks/sample_events.c
+tests_sinks_cues_test_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_sinks_cues_test_LDADD = libsinks.a libpipeline.a libbase.a $(JANSSON_LIBS) $(UV_LIBS) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/sinks/sink_jsonl_test
+TESTS += tests/sinks/sink_jsonl_test
+tests_sinks_sink_jsonl_test_SOURCES = tests/sinks/sink_jsonl_test.c \
+	tests/sinks/sink_fixture.h tests/sinks/sink_fixture.c tests/sinks/sample_events.h tests/sinks/sample_events.c
+tests_sinks_sink_jsonl_test_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_sinks_sink_jsonl_test_LDADD = libsinks.a libpipeline.a libbase.a $(JANSSON_LIBS) $(UV_LIBS) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/sinks/sink_srt_test
+TESTS += tests/sinks/sink_srt_test
+tests_sinks_sink_srt_test_SOURCES = tests/sinks/sink_srt_test.c \
+	tests/sinks/sink_fixture.h tests/sinks/sink_fixture.c tests/sinks/sample_events.h tests/sinks/sample_events.c
+tests_sinks_sink_srt_test_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_sinks_sink_srt_test_LDADD = libsinks.a libpipeline.a libbase.a $(JANSSON_LIBS) $(UV_LIBS) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/sinks/sink_webvtt_test
+TESTS += tests/sinks/sink_webvtt_test
+tests_sinks_sink_webvtt_test_SOURCES = tests/sinks/sink_webvtt_test.c \
+	tests/sinks/sink_fixture.h tests/sinks/sink_fixture.c tests/sinks/sample_events.h tests/sinks/sample_events.c
+tests_sinks_sink_webvtt_test_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_sinks_sink_webvtt_test_LDADD = libsinks.a libpipeline.a libbase.a $(JANSSON_LIBS) $(UV_LIBS) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/sinks/sink_rttm_test
+TESTS += tests/sinks/sink_rttm_test
+tests_sinks_sink_rttm_test_SOURCES = tests/sinks/sink_rttm_test.c \
+	tests/sinks/sink_fixture.h tests/sinks/sink_fixture.c tests/sinks/sample_events.h tests/sinks/sample_events.c
+tests_sinks_sink_rttm_test_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_sinks_sink_rttm_test_LDADD = libsinks.a libpipeline.a libbase.a $(JANSSON_LIBS) $(UV_LIBS) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/sinks/sink_text_test
+TESTS += tests/sinks/sink_text_test
+tests_sinks_sink_text_test_SOURCES = tests/sinks/sink_text_test.c \
+	tests/sinks/sink_fixture.h tests/sinks/sink_fixture.c tests/sinks/sample_events.h tests/sinks/sample_events.c
+tests_sinks_sink_text_test_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_sinks_sink_text_test_LDADD = libsinks.a libpipeline.a libbase.a $(JANSSON_LIBS) $(UV_LIBS) $(CMOCKA_LIBS)
 
 # daemon
+check_PROGRAMS += tests/daemon/witnessd_yaml_test
+TESTS += tests/daemon/witnessd_yaml_test
+tests_daemon_witnessd_yaml_test_SOURCES = tests/daemon/witnessd_yaml_test.c
+tests_daemon_witnessd_yaml_test_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_daemon_witnessd_yaml_test_LDADD = $(DAEMON_LIBS) $(DAEMON_SYSLIBS) $(CMOCKA_LIBS)
 check_PROGRAMS += tests/daemon/config_test
 TESTS += tests/daemon/config_test
 tests_daemon_config_test_SOURCES = tests/daemon/config_test.c
@@ -183,6 +224,11 @@ EXTRA_DIST += tests/nano
 # fuzz: tests/fuzz/run.sh runs them
 EXTRA_DIST += tests/fuzz/run.sh tests/fuzz/make_seeds.py
 if FUZZING
+noinst_PROGRAMS += tests/fuzz/fuzz_config
+tests_fuzz_fuzz_config_SOURCES = tests/fuzz/fuzz_config.c
+tests_fuzz_fuzz_config_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_fuzz_fuzz_config_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+tests_fuzz_fuzz_config_LDADD = $(DAEMON_LIBS) $(DAEMON_SYSLIBS)
 noinst_PROGRAMS += tests/fuzz/fuzz_gguf tests/fuzz/fuzz_safetensors tests/fuzz/fuzz_tokenizer
 tests_fuzz_fuzz_gguf_SOURCES = tests/fuzz/fuzz_gguf.c
 tests_fuzz_fuzz_gguf_CPPFLAGS = $(TEST_CPPFLAGS)
