@@ -4,6 +4,7 @@
 #include "model/gemma4.h"
 #include "model/shape_parts.h"
 #include "model/tensor_file.h"
+#include "model/utf8.h"
 
 #include <errno.h>
 #include <math.h>
@@ -144,6 +145,24 @@ static void name_from_path(const char *path, char *out, size_t cap)
     free(real);
 }
 
+/* The name goes to terminals and into JSON: what is not printable UTF-8 becomes '?'. A character that was cut at the end is dropped. */
+static void make_printable(char *s)
+{
+    size_t n = strlen(s), used;
+    uint32_t cp;
+
+    for (size_t i = 0; i < n; i += used) {
+        bool good = wd_utf8_next(s + i, n - i, &cp, &used);
+
+        if (good && cp >= 0x20 && (cp < 0x7f || cp > 0x9f))
+            continue;
+        if (!good && i + used == n && used < 4 && n + 4 > sizeof((struct wd_shape *)0)->name)
+            s[i] = '\0';
+        else
+            memset(s + i, '?', used);
+    }
+}
+
 int wd_shape_read(const struct wd_tensor_file *text, const struct wd_tensor_file *media, struct wd_shape *ret,
                   struct wd_err *err)
 {
@@ -168,6 +187,7 @@ int wd_shape_read(const struct wd_tensor_file *text, const struct wd_tensor_file
         s->embed_scale = sqrtf((float)s->d_model);
         if (!s->name[0])
             name_from_path(c.path, s->name, sizeof s->name);
+        make_printable(s->name);
         *ret = *s;
     }
     free(s);

@@ -108,7 +108,39 @@ tests_golden_test_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_golden_test_LDADD = libpipeline.a $(MODEL_LIBS) $(MODEL_SYSLIBS) $(AVUTIL_LIBS) $(CMOCKA_LIBS)
 EXTRA_DIST += tests/golden/README.md tests/golden/cases.json tests/golden/vectors
 
+check_PROGRAMS += tests/nano_test
+TESTS += tests/nano_test
+tests_nano_test_SOURCES = tests/nano_test.c
+tests_nano_test_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_nano_test_LDADD = $(CLI_LIBS) $(CLI_SYSLIBS) $(CMOCKA_LIBS)
+
 # pipeline
+EXTRA_DIST += tests/pipeline/data/word_times.json tests/pipeline/data/word_times.u16
+check_PROGRAMS += tests/pipeline/parse_test
+TESTS += tests/pipeline/parse_test
+tests_pipeline_parse_test_SOURCES = tests/pipeline/parse_test.c
+tests_pipeline_parse_test_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_pipeline_parse_test_LDADD = $(PIPELINE_LIBS) $(PIPELINE_SYSLIBS) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/pipeline/parse_scene_test
+TESTS += tests/pipeline/parse_scene_test
+tests_pipeline_parse_scene_test_SOURCES = tests/pipeline/parse_scene_test.c
+tests_pipeline_parse_scene_test_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_pipeline_parse_scene_test_LDADD = $(PIPELINE_LIBS) $(PIPELINE_SYSLIBS) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/pipeline/settle_test
+TESTS += tests/pipeline/settle_test
+tests_pipeline_settle_test_SOURCES = tests/pipeline/settle_test.c
+tests_pipeline_settle_test_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_pipeline_settle_test_LDADD = $(PIPELINE_LIBS) $(PIPELINE_SYSLIBS) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/pipeline/align_test
+TESTS += tests/pipeline/align_test
+tests_pipeline_align_test_SOURCES = tests/pipeline/align_test.c
+tests_pipeline_align_test_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_pipeline_align_test_LDADD = $(PIPELINE_LIBS) $(PIPELINE_SYSLIBS) $(JANSSON_LIBS) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/pipeline/window_test
+TESTS += tests/pipeline/window_test
+tests_pipeline_window_test_SOURCES = tests/pipeline/window_test.c
+tests_pipeline_window_test_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_pipeline_window_test_LDADD = $(PIPELINE_LIBS) $(PIPELINE_SYSLIBS) $(CMOCKA_LIBS)
 check_PROGRAMS += tests/pipeline/dump_input
 tests_pipeline_dump_input_SOURCES = tests/pipeline/dump_input.c
 tests_pipeline_dump_input_CPPFLAGS = $(TEST_CPPFLAGS)
@@ -200,6 +232,10 @@ tests_sinks_sink_text_test_SOURCES = tests/sinks/sink_text_test.c \
 	tests/sinks/sink_fixture.h tests/sinks/sink_fixture.c tests/sinks/sample_events.h tests/sinks/sample_events.c
 tests_sinks_sink_text_test_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_sinks_sink_text_test_LDADD = libsinks.a libpipeline.a libbase.a $(JANSSON_LIBS) $(UV_LIBS) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/sinks/terminal_demo
+tests_sinks_terminal_demo_SOURCES = tests/sinks/terminal_demo.c
+tests_sinks_terminal_demo_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_sinks_terminal_demo_LDADD = libsinks.a libpipeline.a libbase.a $(UV_LIBS)
 
 # daemon
 check_PROGRAMS += tests/daemon/witnessd_yaml_test
@@ -214,6 +250,8 @@ tests_daemon_config_test_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_daemon_config_test_LDADD = $(DAEMON_LIBS) $(DAEMON_SYSLIBS) $(CMOCKA_LIBS)
 
 # cli
+TESTS += tests/cli/model_test.sh
+EXTRA_DIST += tests/cli/model_test.sh
 endif
 
 # tools
@@ -224,6 +262,11 @@ EXTRA_DIST += tests/nano
 # fuzz: tests/fuzz/run.sh runs them
 EXTRA_DIST += tests/fuzz/run.sh tests/fuzz/make_seeds.py
 if FUZZING
+noinst_PROGRAMS += tests/fuzz/fuzz_parse
+tests_fuzz_fuzz_parse_SOURCES = tests/fuzz/fuzz_parse.c
+tests_fuzz_fuzz_parse_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_fuzz_fuzz_parse_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+tests_fuzz_fuzz_parse_LDADD = $(PIPELINE_LIBS) $(PIPELINE_SYSLIBS)
 noinst_PROGRAMS += tests/fuzz/fuzz_config
 tests_fuzz_fuzz_config_SOURCES = tests/fuzz/fuzz_config.c
 tests_fuzz_fuzz_config_CPPFLAGS = $(TEST_CPPFLAGS)

@@ -40,6 +40,8 @@ static void tensor(struct gguf *g, const struct change *c, const char *name, uin
 #define F32(key, v) (kept(c, key) ? gguf_f32(&g, key, v) : (void)0)
 
 /* Three layers: sliding, full, full; the last two with keys as values. */
+static const char *name_of_model = "small";
+
 static struct bytes text_gguf(const struct change *c)
 {
     static const int32_t n_kv[] = {2, 1, 1};
@@ -50,7 +52,7 @@ static struct bytes text_gguf(const struct change *c)
     gguf_init(&g);
     if (kept(c, "general.architecture"))
         gguf_str(&g, "general.architecture", "gemma4");
-    gguf_str(&g, "general.name", "small");
+    gguf_str(&g, "general.name", name_of_model);
     U32("gemma4.block_count", 3);
     U32("gemma4.context_length", 512);
     U32("gemma4.embedding_length", 16);
@@ -410,6 +412,36 @@ static void a_media_part_of_another_model_is_refused(void **state)
     bytes_free(&text);
 }
 
+static void a_name_is_made_printable(void **state)
+{
+    static const struct {
+        const char *in, *out;
+    } cases[] = {
+        {"a\x1b[31mb\n", "a?[31mb?"}, {"\xc2\x9b" "c\xff", "??c?"}, {"Gr\xc3\xb6\xc3\x9f" "e", "Gr\xc3\xb6\xc3\x9f" "e"},
+    };
+    char long_name[200];
+    struct bytes text;
+    struct wd_shape s;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        name_of_model = cases[i].in;
+        text = text_gguf(&(struct change){0});
+        assert_int_equal(read_bytes(&text, NULL, &s, NULL), 0);
+        assert_string_equal(s.name, cases[i].out);
+        bytes_free(&text);
+    }
+    /* 127 bytes fit: 63 characters of two, and no half of the next. */
+    for (size_t i = 0; i + 2 < sizeof long_name; i += 2)
+        memcpy(long_name + i, "\xc3\xb6", 3);
+    name_of_model = long_name;
+    text = text_gguf(&(struct change){0});
+    assert_int_equal(read_bytes(&text, NULL, &s, NULL), 0);
+    assert_int_equal(strlen(s.name), 126);
+    bytes_free(&text);
+    name_of_model = "small";
+}
+
 /* The shipped model holds text and media in one file. */
 static void nano_is_read_whole(void **state)
 {
@@ -622,6 +654,7 @@ int main(void)
         cmocka_unit_test(sizes_that_cannot_be_are_refused),
         cmocka_unit_test(the_media_part_comes_from_its_own_file),
         cmocka_unit_test(a_media_part_of_another_model_is_refused),
+        cmocka_unit_test(a_name_is_made_printable),
         cmocka_unit_test(nano_is_read_whole),
         cmocka_unit_test(a_folder_says_all_sizes),
         cmocka_unit_test(both_spellings_of_full_layers_are_read),

@@ -1,0 +1,79 @@
+#!/bin/sh
+# tests/cli/model_test.sh - `witness model show` and `witness model tokenize`: what they print, and their exit codes for what cannot be read.
+set -u
+
+witness=${builddir:-.}/witness
+nano=$srcdir/models/nano.gguf
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+failed=0
+
+# check WHAT EXPECTED-CODE COMMAND...: runs it; out and err are kept
+check() {
+    what=$1 code=$2
+    shift 2
+    "$@" >"$dir/out" 2>"$dir/err"
+    got=$?
+    if [ "$got" != "$code" ]; then
+        echo "not ok: $what: exit code $got, expected $code"
+        cat "$dir/err"
+        failed=1
+    fi
+}
+
+# says FILE TEXT
+says() {
+    grep -qF -- "$2" "$dir/$1" || { echo "not ok: $what: '$2' is not in:"; cat "$dir/$1"; failed=1; }
+}
+
+check "show a shipped model" 0 "$witness" model show nano
+says out "sound, pictures"
+says out "7,304,454"
+says out "BF16"
+check "show a file as JSON" 0 "$witness" model show --json "$nano"
+says out '"parameters": 7304454'
+says out '"vision": true'
+python3 -c 'import json, sys; json.load(open(sys.argv[1]))' "$dir/out" || { echo "not ok: no JSON"; failed=1; }
+check "show nothing" 64 "$witness" model show
+check "show with an unknown option" 64 "$witness" model show --yaml nano
+check "help" 0 "$witness" model show --help
+check "no such file" 66 "$witness" model show "$dir/absent.gguf"
+says err "absent.gguf"
+check "no such model" 66 "$witness" model show micro
+says err "micro"
+: >"$dir/empty.gguf"
+check "an empty file" 65 "$witness" model show "$dir/empty.gguf"
+says err "empty"
+echo "this is no model" >"$dir/text.gguf"
+check "a text" 65 "$witness" model show "$dir/text.gguf"
+size=$(wc -c <"$nano")
+for cut in 3 23 100 5000 30000 $((size / 2)) $((size - 1)); do
+    head -c "$cut" "$nano" >"$dir/cut.gguf"
+    check "a file cut at $cut" 65 "$witness" model show "$dir/cut.gguf"
+    says err "cut.gguf"
+done
+mkdir "$dir/folder"
+check "an empty folder" 66 "$witness" model show "$dir/folder"
+
+printf '"Hello <turn|>"\n""\n' >"$dir/in"
+check "tokenize" 0 sh -c '"$1" model tokenize nano --special <"$2"' sh "$witness" "$dir/in"
+[ "$(cat "$dir/out")" = "[778, 348, 408, 276, 6]
+[]" ] || { echo "not ok: tokenize printed $(cat "$dir/out")"; failed=1; }
+cp "$dir/out" "$dir/ids"
+check "and back" 0 sh -c '"$1" model tokenize nano --special --decode <"$2"' sh "$witness" "$dir/ids"
+cmp -s "$dir/out" "$dir/in" || { echo "not ok: back came $(cat "$dir/out")"; failed=1; }
+check "a user's text" 0 sh -c '"$1" model tokenize nano <"$2"' sh "$witness" "$dir/in"
+if grep -q '\b6\]' "$dir/out"; then echo "not ok: a user wrote a control token"; failed=1; fi
+printf '"a"\nb\n' >"$dir/in"
+check "a bad line" 65 sh -c '"$1" model tokenize nano <"$2"' sh "$witness" "$dir/in"
+says err "line 2"
+printf '[1]\n[784]\n' >"$dir/in"
+check "an id that is none" 65 sh -c '"$1" model tokenize nano --decode <"$2"' sh "$witness" "$dir/in"
+says err "line 2"
+printf '"a"\n' >"$dir/in"
+check "an array where a string should be" 65 sh -c '"$1" model tokenize nano --decode <"$2"' sh "$witness" "$dir/in"
+says err "expected a JSON array"
+check "tokenize nothing" 64 "$witness" model tokenize
+check "tokenize without a file" 66 "$witness" model tokenize "$dir/absent.gguf"
+
+exit $failed
