@@ -236,6 +236,18 @@ check_PROGRAMS += tests/sinks/terminal_demo
 tests_sinks_terminal_demo_SOURCES = tests/sinks/terminal_demo.c
 tests_sinks_terminal_demo_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_sinks_terminal_demo_LDADD = libsinks.a libpipeline.a libbase.a $(UV_LIBS)
+check_PROGRAMS += tests/sinks/screen_test
+TESTS += tests/sinks/screen_test
+tests_sinks_screen_test_SOURCES = tests/sinks/screen_test.c \
+	tests/sinks/sample_events.h tests/sinks/sample_events.c
+tests_sinks_screen_test_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_sinks_screen_test_LDADD = libsinks.a libpipeline.a libbase.a $(JANSSON_LIBS) $(UV_LIBS) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/sinks/sink_terminal_test
+TESTS += tests/sinks/sink_terminal_test
+tests_sinks_sink_terminal_test_SOURCES = tests/sinks/sink_terminal_test.c \
+	tests/sinks/sink_fixture.h tests/sinks/sink_fixture.c
+tests_sinks_sink_terminal_test_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_sinks_sink_terminal_test_LDADD = libsinks.a libpipeline.a libbase.a $(JANSSON_LIBS) $(UV_LIBS) $(CMOCKA_LIBS)
 
 # daemon
 check_PROGRAMS += tests/daemon/witnessd_yaml_test

@@ -193,6 +193,48 @@ static void what_the_comments_show_is_true(void **state)
     free(text);
 }
 
+/* Puts each of the other sources shown in the place of the sample's. */
+static void the_other_sources_shown_can_be_read(void **state)
+{
+    char *text = read_all(TEST_SRCDIR "/witnessd.yaml"), *edited = calloc(1, strlen(text) + 1);
+    char *own = strstr(text, "    source: {"), *shown, *from, *end;
+    size_t n_shown = 0;
+
+    (void)state;
+    assert_non_null(own);
+    assert_non_null(edited);
+    from = strstr(own, "    # source:");
+    assert_non_null(from);
+    for (shown = from; !strncmp(shown, "    # source:", 13); shown = end) {
+        size_t n = (size_t)(own - text);
+        struct wd_config *c;
+
+        memcpy(edited, text, n);
+        end = shown;
+        do { /* this one's lines, without "# "; launch excludes url */
+            const char *line = end;
+
+            end = strchr(line, '\n') + 1;
+            if (!strncmp(line + 4, "#   launch:", 11))
+                continue;
+            memset(edited + n, ' ', 4);
+            memcpy(edited + n + 4, line + 6, (size_t)(end - line - 6));
+            n += (size_t)(end - line - 2);
+        } while (!strncmp(end, "    #   ", 8));
+        strcpy(edited + n, strstr(from, "\n\n"));
+        if (access(TEST_SRCDIR "/samples/meeting.mkv", F_OK) != 0 &&
+            strstr(edited, "samples/meeting.mkv"))
+            continue;
+        c = read_text(edited);
+        assert_int_equal(c->n_streams, 1);
+        wd_config_free(c);
+        n_shown++;
+    }
+    assert_true(n_shown >= 3);
+    free(edited);
+    free(text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -200,6 +242,7 @@ int main(void)
         cmocka_unit_test(every_type_stands_in_it),
         cmocka_unit_test(as_shipped_it_plays_the_sample),
         cmocka_unit_test(what_the_comments_show_is_true),
+        cmocka_unit_test(the_other_sources_shown_can_be_read),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
