@@ -238,27 +238,37 @@ static void put_time(struct lines *l, int64_t ns, unsigned *column)
     *column += (unsigned)n;
 }
 
-/* Time, stream, speaker; returns the column behind them. */
+static unsigned smaller(unsigned a, unsigned b)
+{
+    return a < b ? a : b;
+}
+
+/* Time, stream, speaker, on one row of the screen also where that leaves no room for all; returns the column behind them. */
 static unsigned put_head(struct lines *l, const struct wd_screen *s, const struct paragraph *p)
 {
     const struct state *st = &s->next;
-    unsigned column = 0;
+    unsigned column = 0, room;
 
     put_style(l, s, DIM, NULL);
     put_time(l, p->t0_ns, &column);
-    if (st->several_streams) {
+    room = s->n_columns - 1 > column ? s->n_columns - 1 - column : 0;
+    if (st->several_streams && (!s->look.live || 4 + st->stream_columns + st->label_columns <= room)) {
         put_text(l, "  ");
         column += 2 + put_cell(l, p->stream ? p->stream : "", s->look.live ? st->stream_columns : 0);
+        room = s->n_columns - 1 > column ? s->n_columns - 1 - column : 0;
     }
     end_style(l, s);
-    if (st->label_columns && (s->look.live || *p->label)) {
+    if (st->label_columns && (s->look.live ? room > 3 : *p->label)) {
         put_text(l, "  ");
         put_style(l, s, p->dim ? DIM : SPEAKER, p->color_of);
-        column += 2 + put_cell(l, p->label, s->look.live ? st->label_columns : 0);
+        column += 2 + put_cell(l, p->label, s->look.live ? smaller(st->label_columns, room - 2) : 0);
         end_style(l, s);
     }
-    put_text(l, "  ");
-    return column + 2;
+    if (!s->look.live || column + 2 < s->n_columns) {
+        put_text(l, "  ");
+        column += 2;
+    }
+    return column;
 }
 
 static enum style style_at(const struct paragraph *p, size_t at, enum style style)
