@@ -2,7 +2,7 @@
 noinst_LIBRARIES += libbase.a
 libbase_a_SOURCES = \
 	base/err.h base/err.c \
-	base/log.h base/log.c \
+	base/log.h base/log.c base/utf8.h base/utf8.c \
 	base/queue.h base/queue.c \
 	base/mailbox.h base/mailbox.c
 libbase_a_SOURCES += base/opt.h base/opt.c

@@ -47,7 +47,8 @@ static void on_closed(uv_handle_t *handle)
         closed(ctx);
 }
 
-/* Up to `most` items, then the loop's other work has its turn; all of them once the mailbox closes. */
+/* Up to `most` items, then the loop's other work has its turn; all of them once the mailbox closes.
+ */
 static void drain(struct wd_mailbox *m, size_t most)
 {
     unsigned char *item = m->items + m->cap * m->item_bytes;
@@ -72,20 +73,23 @@ static void on_async(uv_async_t *async)
     drain(m, m->cap);
 }
 
-int wd_mailbox_new(uv_loop_t *loop, size_t item_bytes, size_t cap, void (*deliver)(void *ctx, void *item), void *ctx,
+int wd_mailbox_new(uv_loop_t *loop, size_t item_bytes, size_t cap,
+                   void (*deliver)(void *ctx, void *item), void *ctx,
                    struct wd_mailbox **ret_mailbox, struct wd_err *err)
 {
     struct wd_mailbox *m;
     int r;
 
     if (!item_bytes || !cap || cap >= SIZE_MAX / item_bytes || !deliver)
-        return wd_err_set(err, -EINVAL, "mailbox: an item size, a capacity above 0 and a receiver are needed");
+        return wd_err_set(err, -EINVAL,
+                          "mailbox: an item size, a capacity above 0 and a receiver are needed");
     m = calloc(1, sizeof *m);
     if (m)
         m->items = calloc(cap + 1, item_bytes);
     if (!m || !m->items) {
         free(m);
-        return wd_err_set(err, -ENOMEM, "mailbox: no memory for %zu items of %zu bytes", cap, item_bytes);
+        return wd_err_set(err, -ENOMEM, "mailbox: no memory for %zu items of %zu bytes", cap,
+                          item_bytes);
     }
     m->item_bytes = item_bytes;
     m->cap = cap;

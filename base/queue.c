@@ -37,13 +37,16 @@ int wd_queue_new(size_t item_bytes, size_t cap, struct wd_queue **ret_queue, str
     int r;
 
     if (!item_bytes || !cap || cap > SIZE_MAX / item_bytes)
-        return wd_err_set(err, -EINVAL, "queue: an item size and a capacity above 0 and below the memory are needed");
+        return wd_err_set(
+            err, -EINVAL,
+            "queue: an item size and a capacity above 0 and below the memory are needed");
     q = calloc(1, sizeof *q);
     if (q)
         q->items = calloc(cap, item_bytes);
     if (!q || !q->items) {
         free(q);
-        return wd_err_set(err, -ENOMEM, "queue: no memory for %zu items of %zu bytes", cap, item_bytes);
+        return wd_err_set(err, -ENOMEM, "queue: no memory for %zu items of %zu bytes", cap,
+                          item_bytes);
     }
     q->item_bytes = item_bytes;
     q->cap = cap;

@@ -1,7 +1,7 @@
 /* model/json_scan.c - a strict forward reader of JSON text. */
 #include "model/json_scan.h"
 
-#include "model/utf8.h"
+#include "base/utf8.h"
 
 #include <string.h>
 

@@ -20,6 +20,11 @@ static inline vf vf_load(const float *p)
     return _mm256_loadu_ps(p);
 }
 
+static inline void vf_keep(vf *v)
+{
+    __asm__("" : "+x"(*v));
+}
+
 static inline void vf_store(float *p, vf v)
 {
     _mm256_storeu_ps(p, v);
@@ -125,7 +130,7 @@ static inline void scales8(const unsigned char *p, size_t step, float *ret)
 }
 
 typedef struct {
-    __m256i v[2];
+    __m256i lo, hi;
 } vw;
 
 static inline __m256i load256(const void *p)
@@ -135,51 +140,59 @@ static inline __m256i load256(const void *p)
 
 static inline vw vw_load(const int16_t *p)
 {
-    return (vw){{load256(p), load256(p + 16)}};
+    return (vw){load256(p), load256(p + 16)};
 }
 
 static inline void vw_store(int16_t *p, vw w)
 {
-    _mm256_storeu_si256((__m256i *)(void *)p, w.v[0]);
-    _mm256_storeu_si256((__m256i *)(void *)(p + 16), w.v[1]);
+    _mm256_storeu_si256((__m256i *)(void *)p, w.lo);
+    _mm256_storeu_si256((__m256i *)(void *)(p + 16), w.hi);
 }
 
 static inline vw vw_q8_0(const unsigned char *block)
 {
     const __m128i *q = (const __m128i *)(const void *)(block + 2);
 
-    return (vw){
-        {_mm256_cvtepi8_epi16(_mm_loadu_si128(q)), _mm256_cvtepi8_epi16(_mm_loadu_si128(q + 1))}};
+    return (vw){_mm256_cvtepi8_epi16(_mm_loadu_si128(q)),
+                _mm256_cvtepi8_epi16(_mm_loadu_si128(q + 1))};
 }
 
 static inline vw vw_q4_0(const unsigned char *block)
 {
-    /* Sixteen bytes, one in each 16-bit lane: the low halves are weights 0 to 15, the high ones the
-     * others, both in order. */
+    /* Sixteen bytes, one in each 16-bit lane: the low halves are weights 0 to 15, the high ones
+     * the others, both in order. */
     const __m128i *q = (const __m128i *)(const void *)(block + 2);
     __m256i both = _mm256_cvtepu8_epi16(_mm_loadu_si128(q)), eight = _mm256_set1_epi16(8);
 
-    return (vw){{_mm256_sub_epi16(_mm256_and_si256(both, _mm256_set1_epi16(15)), eight),
-                 _mm256_sub_epi16(_mm256_srli_epi16(both, 4), eight)}};
+    return (vw){_mm256_sub_epi16(_mm256_and_si256(both, _mm256_set1_epi16(15)), eight),
+                _mm256_sub_epi16(_mm256_srli_epi16(both, 4), eight)};
 }
 
-static inline vf vw_dot(vw w, const int16_t *x)
+static inline void vw_keep(vw *w)
 {
-    __m256i s = _mm256_add_epi32(_mm256_madd_epi16(w.v[0], load256(x)),
-                                 _mm256_madd_epi16(w.v[1], load256(x + 16)));
+    __asm__("" : "+x"(w->lo), "+x"(w->hi));
+}
+
+static inline vf vw_dot(vw w, vw x)
+{
+    __m256i s = _mm256_add_epi32(_mm256_madd_epi16(w.lo, x.lo), _mm256_madd_epi16(w.hi, x.hi));
 
     return _mm256_cvtepi32_ps(s);
 }
 
+static inline void half_floats(__m256i w, vf d, float *ret)
+{
+    __m256i lo = _mm256_cvtepi16_epi32(_mm256_castsi256_si128(w));
+    __m256i hi = _mm256_cvtepi16_epi32(_mm256_extracti128_si256(w, 1));
+
+    vf_store(ret, vf_mul(_mm256_cvtepi32_ps(lo), d));
+    vf_store(ret + 8, vf_mul(_mm256_cvtepi32_ps(hi), d));
+}
+
 static inline void vw_floats(vw w, float d, float *ret)
 {
-    for (int i = 0; i < 2; i++) {
-        __m128i lo = _mm256_castsi256_si128(w.v[i]), hi = _mm256_extracti128_si256(w.v[i], 1);
-
-        vf_store(ret + 16 * i, vf_mul(_mm256_cvtepi32_ps(_mm256_cvtepi16_epi32(lo)), vf_set1(d)));
-        vf_store(ret + 16 * i + 8,
-                 vf_mul(_mm256_cvtepi32_ps(_mm256_cvtepi16_epi32(hi)), vf_set1(d)));
-    }
+    half_floats(w.lo, vf_set1(d), ret);
+    half_floats(w.hi, vf_set1(d), ret + 16);
 }
 
 #include "model/kernels_tile.h"

@@ -7,7 +7,8 @@
  *   scales8(p, step, ret)   eight f16 lying step bytes apart, widened
  *   vw              32 int16, one block of weights, in registers
  *   vw_load vw_store vw_q4_0(block) vw_q8_0(block)   the blocks' layout is quant.c's
- *   vf vw_dot(w, x)         products with 32 int16, summed in int32 to VL floats
+ *   vf vw_dot(w, x)         products of two vw, summed in int32 to VL floats
+ *   vw_keep(&w)             the compiler must not load w a second time: loads are what runs short
  *   vw_floats(w, d, ret)    d * w to 32 floats
  *   round_block(x, ret)     32 floats to int16, returns the scale: kernels.h
  * Weight rows are taken four at a time so that what is loaded of the activations is used four
@@ -25,9 +26,12 @@
 #endif
 
 #define BLOCK WD_Q16_BLOCK
-#define CHUNK 8    /* blocks between two looks at the scales */
+#ifndef CHUNK
+#define CHUNK 16 /* blocks between two looks at the scales, a multiple of 8 */
+#endif
 #define PIECE 256  /* float weights unpacked at a time */
-#define TILE 4     /* weight rows */
+#define TILE 4     /* weight rows at a time with few activation rows */
+#define BROAD 8    /* ... and with many */
 #define FEW 4      /* activation rows up to which the weights stay in registers */
 #define AHEAD 1024 /* bytes: far enough for main memory, near enough for the first cache */
 #define MOST WD_KERNEL_MAX_ROWS
@@ -62,19 +66,18 @@ INLINE void chunk_scales(const unsigned char *row, size_t block_bytes, const flo
                          size_t n_blocks, size_t n_rows, size_t n, float (*sc)[CHUNK])
 {
     float d[CHUNK];
+    size_t b = 0;
 
-    if (n == CHUNK) {
-        scales8(row, block_bytes, d);
-        for (size_t r = 0; r < n_rows; r++)
-            for (size_t b = 0; b < CHUNK; b++)
-                sc[r][b] = d[b] * xs[r * n_blocks + b];
-        return;
-    }
-    for (size_t b = 0; b < n; b++)
+    for (; b + 8 <= n; b += 8)
+        scales8(row + b * block_bytes, block_bytes, d + b);
+    for (; b < n; b++)
         d[b] = one_f16(row + b * block_bytes);
-    for (size_t r = 0; r < n_rows; r++)
-        for (size_t b = 0; b < n; b++)
+    for (size_t r = 0; r < n_rows; r++) {
+        for (b = 0; b + VL <= n; b += VL)
+            vf_store(sc[r] + b, vf_mul(vf_load(d + b), vf_load(xs + r * n_blocks + b)));
+        for (; b < n; b++)
             sc[r][b] = d[b] * xs[r * n_blocks + b];
+    }
 }
 
 /* n_tile and n_rows are constants where this is inlined: the sums stay in registers. */
@@ -89,7 +92,7 @@ INLINE void chunk_few(vw (*block)(const unsigned char *), size_t block_bytes,
 
             UNROLL
             for (size_t r = 0; r < n_rows; r++)
-                acc[i * n_rows + r] = vf_fma(vw_dot(w, xq + r * n_in + b * BLOCK),
+                acc[i * n_rows + r] = vf_fma(vw_dot(w, vw_load(xq + r * n_in + b * BLOCK)),
                                              vf_set1(sc[i][r][b]), acc[i * n_rows + r]);
         }
     }
@@ -116,12 +119,8 @@ INLINE void blocks_few(const struct product *p, vw (*block)(const unsigned char 
 
             UNROLL
             for (size_t i = 0; i < n_tile; i++) {
-                __builtin_prefetch(row[i] + AHEAD);
-                __builtin_prefetch(row[i] + AHEAD + 64);
-                if (block_bytes * CHUNK > 192) {
-                    __builtin_prefetch(row[i] + AHEAD + 128);
-                    __builtin_prefetch(row[i] + AHEAD + 192);
-                }
+                for (size_t at = 0; at < CHUNK * block_bytes; at += 64)
+                    __builtin_prefetch(row[i] + AHEAD + at);
                 chunk_scales(row[i], block_bytes, p->xs + b, n_blocks, n_rows, n, sc[i]);
             }
             if (n == CHUNK)
@@ -160,8 +159,9 @@ INLINE void chunk_pair(const int16_t *w0, const int16_t *w1, const int16_t *xq, 
 
         UNROLL
         for (size_t r = 0; r < n_rows; r++) {
-            const int16_t *x = xq + r * n_in + b * BLOCK;
+            vw x = vw_load(xq + r * n_in + b * BLOCK);
 
+            vw_keep(&x);
             a0[r] = vf_fma(vw_dot(v0, x), vf_set1(sc0[r][b]), a0[r]);
             a1[r] = vf_fma(vw_dot(v1, x), vf_set1(sc1[r][b]), a1[r]);
         }
@@ -173,13 +173,14 @@ INLINE void chunk_pair(const int16_t *w0, const int16_t *w1, const int16_t *xq, 
     }
 }
 
+/* The first cache holds the widened weights and a few activation rows. */
 INLINE void chunk_many(int16_t (*wide)[CHUNK * BLOCK], const int16_t *xq, size_t n_in,
                        size_t n_rows, float (*sc)[MOST][CHUNK], size_t n, float (*acc)[MOST][VL])
 {
-    for (size_t r = 0; r < n_rows; r += FEW)
-        for (size_t i = 0; i < TILE; i += 2) {
-            const int16_t *x = xq + r * n_in;
+    for (size_t r = 0; r < n_rows; r += FEW) {
+        const int16_t *x = xq + r * n_in;
 
+        for (size_t i = 0; i < BROAD; i += 2) {
 #define PAIR(k)                                                                                    \
     chunk_pair(wide[i], wide[i + 1], x, n_in, sc[i] + r, sc[i + 1] + r, n, k, acc[i] + r,          \
                acc[i + 1] + r)
@@ -198,40 +199,42 @@ INLINE void chunk_many(int16_t (*wide)[CHUNK * BLOCK], const int16_t *xq, size_t
             }
 #undef PAIR
         }
+    }
 }
 
-/* A chunk of four weight rows is widened once, into the first cache, and meets all activation rows.
- */
+/* A chunk of several weight rows is widened once and meets all activation rows. */
 INLINE void blocks_many(const struct product *p, vw (*block)(const unsigned char *),
                         size_t block_bytes)
 {
-    alignas(64) int16_t wide[TILE][CHUNK * BLOCK];
-    alignas(64) float sc[TILE][MOST][CHUNK];
-    alignas(64) float acc[TILE][MOST][VL];
+    alignas(64) int16_t wide[BROAD][CHUNK * BLOCK];
+    alignas(64) float sc[BROAD][MOST][CHUNK];
+    alignas(64) float acc[BROAD][MOST][VL];
     size_t n_blocks = p->n_in / BLOCK;
 
-    for (size_t o = 0; o < p->n_out; o += TILE) {
-        const unsigned char *row[TILE];
+    for (size_t o = 0; o < p->n_out; o += BROAD) {
+        const unsigned char *row[BROAD];
 
-        for (size_t i = 0; i < TILE; i++)
+        for (size_t i = 0; i < BROAD; i++) {
             row[i] = weight_row(p, o + i);
-        memset(acc, 0, sizeof acc);
+            memset(acc[i], 0, p->n_rows * sizeof acc[i][0]);
+        }
         for (size_t b = 0; b < n_blocks; b += CHUNK) {
             size_t n = least(n_blocks - b, CHUNK);
 
-            for (size_t i = 0; i < TILE; i++, row[i - 1] += CHUNK * block_bytes) {
-                __builtin_prefetch(row[i] + AHEAD);
-                __builtin_prefetch(row[i] + AHEAD + 64);
+            for (size_t i = 0; i < BROAD; i++) {
+                for (size_t at = 0; at < CHUNK * block_bytes; at += 64)
+                    __builtin_prefetch(row[i] + CHUNK * block_bytes + at);
                 for (size_t k = 0; k < n; k++)
                     vw_store(wide[i] + k * BLOCK, block(row[i] + k * block_bytes));
                 chunk_scales(row[i], block_bytes, p->xs + b, n_blocks, p->n_rows, n, sc[i]);
+                row[i] += CHUNK * block_bytes;
             }
             if (n == CHUNK)
                 chunk_many(wide, p->xq + b * BLOCK, p->n_in, p->n_rows, sc, CHUNK, acc);
             else
                 chunk_many(wide, p->xq + b * BLOCK, p->n_in, p->n_rows, sc, n, acc);
         }
-        for (size_t i = 0; i < TILE && o + i < p->n_out; i++)
+        for (size_t i = 0; i < BROAD && o + i < p->n_out; i++)
             for (size_t r = 0; r < p->n_rows; r++)
                 p->y[r * p->y_stride + o + i] = vf_sum(vf_load(acc[i][r]));
     }
@@ -411,6 +414,7 @@ INLINE void piece_pair(const float *w0, const float *w1, const float *x, size_t 
         for (size_t r = 0; r < n_rows; r++) {
             vf v = vf_load(x + r * x_stride + k);
 
+            vf_keep(&v);
             a0[r] = vf_fma(v0, v, a0[r]);
             a1[r] = vf_fma(v1, v, a1[r]);
         }

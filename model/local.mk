@@ -1,7 +1,6 @@
 # model/ - computes, never waits
 noinst_LIBRARIES += libmodel.a
 libmodel_a_SOURCES = \
-	model/utf8.h model/utf8.c \
 	model/json_scan.h model/json_scan.c \
 	model/tensor_file.h model/tensor_file.c \
 	model/tensor_table.h model/tensor_table.c \

@@ -4,7 +4,7 @@
 #include "model/gemma4.h"
 #include "model/shape_parts.h"
 #include "model/tensor_file.h"
-#include "model/utf8.h"
+#include "base/utf8.h"
 
 #include <errno.h>
 #include <math.h>

@@ -3,7 +3,7 @@
 
 #include "model/tensor_file.h"
 #include "model/tokenizer_parts.h"
-#include "model/utf8.h"
+#include "base/utf8.h"
 
 #include <errno.h>
 #include <stdlib.h>

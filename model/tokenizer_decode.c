@@ -1,6 +1,6 @@
 /* model/tokenizer_decode.c - token ids -> text, one at a time or all at once. Source: docs/model.md, "Tokenizer". */
 #include "model/tokenizer_parts.h"
-#include "model/utf8.h"
+#include "base/utf8.h"
 
 #include <string.h>
 

@@ -3,7 +3,7 @@
  * Merging cannot cross between two code points where no merge has the one at its left's end and the other at its right's
  * beginning. So text is cut at all such places (in practice: between words) and each piece is merged alone; the result is the same as for the whole. */
 #include "model/tokenizer_parts.h"
-#include "model/utf8.h"
+#include "base/utf8.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,4 +1,5 @@
-/* sinks/captions.c - one write an event, with all its cues: whenever the daemon ends, the file holds whole ones. */
+/* sinks/captions.c - one write an event, with all its cues: whenever the daemon ends, the file
+ * holds whole ones. */
 #include "sinks/captions.h"
 #include "base/log.h"
 #include "sinks/out.h"
@@ -47,12 +48,13 @@ void wd_captions_put_time(struct wd_captions_text *t, int64_t ns, char decimal_m
     char b[48];
     int64_t ms = (ns < 0 ? 0 : ns) / 1000000;
 
-    snprintf(b, sizeof b, "%02lld:%02d:%02d%c%03d", (long long)(ms / 3600000), (int)(ms / 60000 % 60), (int)(ms / 1000 % 60),
-             decimal_mark, (int)(ms % 1000));
+    snprintf(b, sizeof b, "%02lld:%02d:%02d%c%03d", (long long)(ms / 3600000),
+             (int)(ms / 60000 % 60), (int)(ms / 1000 % 60), decimal_mark, (int)(ms % 1000));
     wd_captions_put(t, b);
 }
 
-int wd_captions_open(const char *path, const struct wd_captions_format *format, struct wd_captions **ret, struct wd_err *err)
+int wd_captions_open(const char *path, const struct wd_captions_format *format,
+                     struct wd_captions **ret, struct wd_err *err)
 {
     struct wd_captions *c = calloc(1, sizeof *c);
     int r;

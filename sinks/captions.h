@@ -1,4 +1,5 @@
-/* sinks/captions.h - what the SRT and the WebVTT file have in common: cues of finals, numbered, appended whole. Loop thread. */
+/* sinks/captions.h - what the SRT and the WebVTT file have in common: cues of finals, numbered,
+ * appended whole. Loop thread. */
 #pragma once
 #include "sinks/cues.h"
 #include "sinks/sink.h"
@@ -11,16 +12,20 @@ struct wd_captions_text {
     size_t cap, len;
 };
 void wd_captions_put(struct wd_captions_text *t, const char *s);
-void wd_captions_put_time(struct wd_captions_text *t, int64_t ns, char decimal_mark); /* hh:mm:ss.mmm */
+void wd_captions_put_time(struct wd_captions_text *t, int64_t ns,
+                          char decimal_mark); /* hh:mm:ss.mmm */
 
 struct wd_captions_format {
-    const char *header; /* of a new file */
+    const char *header;       /* of a new file */
     unsigned speaker_columns; /* taken from the first line besides the speaker's own */
-    void (*cue)(struct wd_captions_text *t, uint64_t number, const char *speaker /* may be NULL */, const struct wd_cue *c);
+    void (*cue)(struct wd_captions_text *t, uint64_t number, const char *speaker /* may be NULL */,
+                const struct wd_cue *c);
 };
 
 /* The file at `path` is emptied: its numbers and times begin with this run. */
-int wd_captions_open(const char *path, const struct wd_captions_format *format, struct wd_captions **ret, struct wd_err *err);
-int wd_captions_send(struct wd_captions *c, const struct wd_event *e); /* as struct wd_sink_type; only finals count */
+int wd_captions_open(const char *path, const struct wd_captions_format *format,
+                     struct wd_captions **ret, struct wd_err *err);
+int wd_captions_send(struct wd_captions *c,
+                     const struct wd_event *e); /* as struct wd_sink_type; only finals count */
 void wd_captions_reopen(struct wd_captions *c);
 void wd_captions_close(struct wd_captions *c);

@@ -1,6 +1,7 @@
-/* sinks/cues.c - greedy: a cue takes word after word until a line, the time or a sentence is full. */
+/* sinks/cues.c - greedy: a cue takes word after word until a line, the time or a sentence is full.
+ */
 #include "sinks/cues.h"
-#include "sinks/utf8.h"
+#include "base/utf8.h"
 #include <stdbool.h>
 #include <string.h>
 
@@ -59,7 +60,8 @@ static int64_t by_length(const struct reader *r, size_t at)
     return r->e->t0_ns + (int64_t)((double)span_ns * (double)at / (double)r->n_bytes);
 }
 
-/* Meets every word that begins before text[end]: the token lasts from the first to the last of them. */
+/* Meets every word that begins before text[end]: the token lasts from the first to the last of
+ * them. */
 static void by_words(struct reader *r, size_t end, struct token *t)
 {
     bool any = false;
@@ -159,7 +161,7 @@ static unsigned token_columns(const struct token *t)
     uint32_t c;
 
     for (size_t at = 0; at < t->n_bytes;) {
-        at += wd_utf8_next(t->text + at, t->n_bytes - at, &c);
+        at += wd_utf8_read(t->text + at, t->n_bytes - at, &c);
         n += columns_of(&c);
     }
     return n;
@@ -198,7 +200,8 @@ static void put(struct writer *w, uint32_t c, int64_t t0_ns)
     if (w->column && w->column + n > w->shape->n_columns && (w->n_bytes || w->line))
         new_line_or_cue(w, t0_ns);
     /* a heap of combining marks, or a language without blanks */
-    if (w->n_bytes + 8 > sizeof w->text || (w->n_bytes && t0_ns - w->t0_ns > w->shape->longest_ns)) {
+    if (w->n_bytes + 8 > sizeof w->text ||
+        (w->n_bytes && t0_ns - w->t0_ns > w->shape->longest_ns)) {
         end_cue(w);
         w->t0_ns = t0_ns;
     }
@@ -217,8 +220,9 @@ static void add(struct writer *w, const struct token *t)
     unsigned n = token_columns(t);
     uint32_t c;
 
-    if (w->n_bytes && (t->t1_ns - w->t0_ns > w->shape->longest_ns || t->t0_ns - w->t1_ns > LONG_PAUSE_NS ||
-                       (w->n_columns >= SENTENCE_COLUMNS && ends_sentence(w))))
+    if (w->n_bytes &&
+        (t->t1_ns - w->t0_ns > w->shape->longest_ns || t->t0_ns - w->t1_ns > LONG_PAUSE_NS ||
+         (w->n_columns >= SENTENCE_COLUMNS && ends_sentence(w))))
         end_cue(w);
     if (!w->n_bytes) {
         w->t0_ns = t->t0_ns;
@@ -228,7 +232,7 @@ static void add(struct writer *w, const struct token *t)
         new_line_or_cue(w, t->t0_ns);
     }
     for (size_t at = 0; at < t->n_bytes;) {
-        size_t step = wd_utf8_next(t->text + at, t->n_bytes - at, &c);
+        size_t step = wd_utf8_read(t->text + at, t->n_bytes - at, &c);
 
         put(w, c, within(t, at));
         at += step;

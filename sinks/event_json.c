@@ -1,6 +1,6 @@
 /* sinks/event_json.c - event -> one JSON line; the only place that escapes text for it. */
 #include "sinks/event_json.h"
-#include "sinks/utf8.h"
+#include "base/utf8.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -60,7 +60,7 @@ static uint32_t string(struct json *j, const char *s, size_t n_counted)
     n = strlen(s);
     raw(j, "\"", 1);
     while (at < n) {
-        at += wd_utf8_next(s + at, n - at, &c);
+        at += wd_utf8_read(s + at, n - at, &c);
         count += at <= n_counted;
         character(j, c);
     }
@@ -114,8 +114,9 @@ static void thousandths(struct json *j, int64_t v)
     char b[32];
     uint64_t u = v < 0 ? 0 - (uint64_t)v : (uint64_t)v;
 
-    raw(j, b, (size_t)snprintf(b, sizeof b, "%s%llu.%03u", v < 0 ? "-" : "", (unsigned long long)(u / 1000),
-                               (unsigned)(u % 1000)));
+    raw(j, b,
+        (size_t)snprintf(b, sizeof b, "%s%llu.%03u", v < 0 ? "-" : "",
+                         (unsigned long long)(u / 1000), (unsigned)(u % 1000)));
 }
 
 static void seconds(struct json *j, int64_t ns)
@@ -150,8 +151,9 @@ static void utc(struct json *j, const char *name, int64_t ns)
         raw(j, "null", 4);
         return;
     }
-    snprintf(b, sizeof b, "\"%04d-%02d-%02dT%02d:%02d:%02d.%03dZ\"", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour,
-             tm.tm_min, tm.tm_sec, (int)(ns % NS_PER_S / NS_PER_MS));
+    snprintf(b, sizeof b, "\"%04d-%02d-%02dT%02d:%02d:%02d.%03dZ\"", tm.tm_year + 1900,
+             tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec,
+             (int)(ns % NS_PER_S / NS_PER_MS));
     raw_text(j, b);
 }
 

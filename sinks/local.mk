@@ -3,7 +3,6 @@ noinst_LIBRARIES += libsinks.a
 libsinks_a_SOURCES = \
 	sinks/sink.h sinks/sinks.c \
 	sinks/router.h sinks/router.c \
-	sinks/utf8.h sinks/utf8.c \
 	sinks/event_json.h sinks/event_json.c \
 	sinks/out.h sinks/out.c \
 	sinks/cues.h sinks/cues.c \

@@ -20,8 +20,9 @@ struct wd_out {
     char rest[]; /* most_bytes: what the system did not take of the last piece */
 };
 
-/* Whoever started us may share our standard output, so its O_NONBLOCK must not be touched: a FIFO or terminal is opened once
- * more under its name in /proc; for the others writing waits for nothing but the disk (or is asked for first, by poll). */
+/* Whoever started us may share our standard output, so its O_NONBLOCK must not be touched: a FIFO
+ * or terminal is opened once more under its name in /proc; for the others writing waits for nothing
+ * but the disk (or is asked for first, by poll). */
 static int open_stdout(bool *ret_must_poll)
 {
     struct stat st;
@@ -37,7 +38,8 @@ static int open_stdout(bool *ret_must_poll)
     return fd < 0 ? -errno : fd;
 }
 
-/* O_NONBLOCK: opening a FIFO that nobody reads must not hang; a regular file does not care, and is read for its last byte. */
+/* O_NONBLOCK: opening a FIFO that nobody reads must not hang; a regular file does not care, and is
+ * read for its last byte. */
 static int open_path(const char *path)
 {
     int flags = O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
@@ -68,7 +70,8 @@ static int begin_file(int fd, bool anew)
     return 0;
 }
 
-int wd_out_open(const char *path, bool anew, size_t most_bytes, struct wd_out **ret_out, struct wd_err *err)
+int wd_out_open(const char *path, bool anew, size_t most_bytes, struct wd_out **ret_out,
+                struct wd_err *err)
 {
     struct wd_out *o;
     int r;

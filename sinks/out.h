@@ -1,4 +1,5 @@
-/* sinks/out.h - where a sink writes: a file or standard output; whole pieces, in order, without waiting. Loop thread. */
+/* sinks/out.h - where a sink writes: a file or standard output; whole pieces, in order, without
+ * waiting. Loop thread. */
 #pragma once
 #include "base/err.h"
 #include <stdbool.h>
@@ -6,16 +7,20 @@
 
 struct wd_out;
 
-/* `path` "-" is standard output. A file is made where there is none, and else continued (`anew` false; a last line that a
- * crash cut off gets its newline first) or emptied. A FIFO needs its reader. The largest piece is `most_bytes`. */
-int wd_out_open(const char *path, bool anew, size_t most_bytes, struct wd_out **ret_out, struct wd_err *err);
+/* `path` "-" is standard output. A file is made where there is none, and else continued (`anew`
+ * false; a last line that a crash cut off gets its newline first) or emptied. A FIFO needs its
+ * reader. The largest piece is `most_bytes`. */
+int wd_out_open(const char *path, bool anew, size_t most_bytes, struct wd_out **ret_out,
+                struct wd_err *err);
 
-/* Takes all of it (0) or none: -EAGAIN later (nobody reads, disk full), -EMSGSIZE, or what write(2) said. A piece is one
- * write(2); what the system took only in part is kept and goes out before the next one. */
+/* Takes all of it (0) or none: -EAGAIN later (nobody reads, disk full), -EMSGSIZE, or what write(2)
+ * said. A piece is one write(2); what the system took only in part is kept and goes out before the
+ * next one. */
 int wd_out_write(struct wd_out *o, const void *data, size_t n_bytes);
 
-/* Opens the path again: 1 when that is another file than before (now written to, from its beginning or end as at open), 0
- * when it is the same or there is no path, or why not (then the old file stays in use). */
+/* Opens the path again: 1 when that is another file than before (now written to, from its beginning
+ * or end as at open), 0 when it is the same or there is no path, or why not (then the old file
+ * stays in use). */
 int wd_out_reopen(struct wd_out *o);
 
 /* What was accepted is on the disk (fdatasync); nothing for what is no file. */

@@ -177,7 +177,8 @@ static void on_retry(uv_timer_t *timer)
     uv_timer_start(timer, on_retry, s->retry_ms, 0);
 }
 
-static int add_sink(struct wd_router *r, struct sink *s, const struct wd_router_filter *filter, struct wd_err *err)
+static int add_sink(struct wd_router *r, struct sink *s, const struct wd_router_filter *filter,
+                    struct wd_err *err)
 {
     struct sink **sinks = realloc(r->sinks, (r->n_sinks + 1) * sizeof *sinks);
     int e;
@@ -192,7 +193,8 @@ static int add_sink(struct wd_router *r, struct sink *s, const struct wd_router_
     if (e < 0)
         return e;
     uv_timer_init(r->loop, &s->retry); /* cannot fail */
-    /* what waits does not keep the loop alive: who ends the daemon asks wd_router_waiting() and decides how long */
+    /* what waits does not keep the loop alive: who ends the daemon asks wd_router_waiting() and
+     * decides how long */
     uv_unref((uv_handle_t *)&s->retry);
     s->retry.data = s;
     r->sinks[r->n_sinks++] = s;
@@ -207,8 +209,8 @@ static void free_sink(struct sink *s)
     free(s);
 }
 
-int wd_router_add(struct wd_router *r, const struct wd_sink_type *type, void *opts_object, const struct wd_router_filter *filter,
-                  struct wd_err *err)
+int wd_router_add(struct wd_router *r, const struct wd_sink_type *type, void *opts_object,
+                  const struct wd_router_filter *filter, struct wd_err *err)
 {
     struct sink *s = calloc(1, sizeof *s);
     int e;
@@ -267,7 +269,8 @@ static void close_sink(struct sink *s)
         remove_at(s, 0);
     s->n_lost += lost;
     if (lost)
-        wd_warning("sink %s: closed with %llu events it did not take", s->type->name, (unsigned long long)lost);
+        wd_warning("sink %s: closed with %llu events it did not take", s->type->name,
+                   (unsigned long long)lost);
     if (s->type->flush)
         s->type->flush(s->instance);
     s->type->close(s->instance);

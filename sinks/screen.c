@@ -1,19 +1,20 @@
-/* sinks/screen.c - lays out events in columns and keeps account of the lines that can be rewritten. */
+/* sinks/screen.c - lays out events in columns and keeps account of the lines that can be rewritten.
+ */
 #include "sinks/screen.h"
 #include "sinks/cues.h"
-#include "sinks/utf8.h"
+#include "base/utf8.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define N_LIVE 16          /* utterances that can be shown unsettled at once; the oldest gives way */
-#define LIVE_BYTES 1024    /* of an unsettled text, its end */
-#define N_LINES 256        /* of one unsettled text */
-#define N_LIVE_LINES 128   /* of all */
+#define N_LIVE 16        /* utterances that can be shown unsettled at once; the oldest gives way */
+#define LIVE_BYTES 1024  /* of an unsettled text, its end */
+#define N_LINES 256      /* of one unsettled text */
+#define N_LIVE_LINES 128 /* of all */
 #define NAME_BYTES 64
-#define LABEL_COLUMNS 14   /* at most; longer names end in an ellipsis */
-#define LEAST_TEXT 24      /* columns; with less left the text goes under its label */
+#define LABEL_COLUMNS 14 /* at most; longer names end in an ellipsis */
+#define LEAST_TEXT 24    /* columns; with less left the text goes under its label */
 #define PARAGRAPH_BYTES (WD_EVENT_SPACE + 256)
 
 enum style { PLAIN, DIM, BOLD, SPEAKER };
@@ -27,15 +28,16 @@ struct live { /* one utterance that is not final */
 };
 
 struct state {
-    struct live live[N_LIVE];                   /* oldest first */
+    struct live live[N_LIVE]; /* oldest first */
     unsigned n_live;
-    unsigned n_lines, line_columns[N_LIVE_LINES]; /* on the terminal now, the cursor at the end of the last */
+    unsigned n_lines,
+        line_columns[N_LIVE_LINES]; /* on the terminal now, the cursor at the end of the last */
     char first_stream[NAME_BYTES];
     bool any_stream, several_streams;
     unsigned label_columns, stream_columns;
 };
 
-struct paragraph { /* what is to be laid out */
+struct paragraph {                         /* what is to be laid out */
     const char *stream, *label, *color_of; /* color_of: the speaker's id; NULL: no speaker */
     int64_t t0_ns;
     bool dim;
@@ -112,7 +114,7 @@ static void put_blanks(struct lines *l, unsigned n)
 /* The next character as a terminal may have it. */
 static size_t next(const char *text, size_t n, uint32_t *c, unsigned *ret_columns)
 {
-    size_t step = wd_utf8_next(text, n, c);
+    size_t step = wd_utf8_read(text, n, c);
     int columns = wd_utf8_columns(*c);
 
     if (columns < 0) {
@@ -166,11 +168,13 @@ static unsigned put_cell(struct lines *l, const char *text, unsigned n)
 
 /* --- looks --- */
 
-/* Each at least 4 to 1 against black and against white (WCAG 2.1 relative luminance), and apart from its neighbours. */
+/* Each at least 4 to 1 against black and against white (WCAG 2.1 relative luminance), and apart
+ * from its neighbours. */
 static const unsigned char palette_256[] = {30, 130, 98, 28, 162, 64, 63, 131};
 static const unsigned char palette_16[] = {36, 35, 32, 31, 34, 33};
 
-/* spk_1, spk_2, ... get different colours as long as there are any; other names always get their own same one. */
+/* spk_1, spk_2, ... get different colours as long as there are any; other names always get their
+ * own same one. */
 static unsigned color_index(const char *id)
 {
     const char *digits = id + strcspn(id, "0123456789");
@@ -183,7 +187,8 @@ static unsigned color_index(const char *id)
     return h >> 8;
 }
 
-static void put_style(struct lines *l, const struct wd_screen *s, enum style style, const char *color_of)
+static void put_style(struct lines *l, const struct wd_screen *s, enum style style,
+                      const char *color_of)
 {
     char b[32];
 
@@ -194,7 +199,8 @@ static void put_style(struct lines *l, const struct wd_screen *s, enum style sty
     if (style != SPEAKER || !s->look.n_colors || !color_of)
         return;
     if (s->look.n_colors >= 256)
-        snprintf(b, sizeof b, "\x1b[1;38;5;%um", palette_256[color_index(color_of) % sizeof palette_256]);
+        snprintf(b, sizeof b, "\x1b[1;38;5;%um",
+                 palette_256[color_index(color_of) % sizeof palette_256]);
     else
         snprintf(b, sizeof b, "\x1b[1;%um", palette_16[color_index(color_of) % sizeof palette_16]);
     put_text(l, b);
@@ -243,7 +249,8 @@ static unsigned smaller(unsigned a, unsigned b)
     return a < b ? a : b;
 }
 
-/* Time, stream, speaker, on one row of the screen also where that leaves no room for all; returns the column behind them. */
+/* Time, stream, speaker, on one row of the screen also where that leaves no room for all; returns
+ * the column behind them. */
 static unsigned put_head(struct lines *l, const struct wd_screen *s, const struct paragraph *p)
 {
     const struct state *st = &s->next;
@@ -252,16 +259,19 @@ static unsigned put_head(struct lines *l, const struct wd_screen *s, const struc
     put_style(l, s, DIM, NULL);
     put_time(l, p->t0_ns, &column);
     room = s->n_columns - 1 > column ? s->n_columns - 1 - column : 0;
-    if (st->several_streams && (!s->look.live || 4 + st->stream_columns + st->label_columns <= room)) {
+    if (st->several_streams &&
+        (!s->look.live || 4 + st->stream_columns + st->label_columns <= room)) {
         put_text(l, "  ");
-        column += 2 + put_cell(l, p->stream ? p->stream : "", s->look.live ? st->stream_columns : 0);
+        column +=
+            2 + put_cell(l, p->stream ? p->stream : "", s->look.live ? st->stream_columns : 0);
         room = s->n_columns - 1 > column ? s->n_columns - 1 - column : 0;
     }
     end_style(l, s);
     if (st->label_columns && (s->look.live ? room > 3 : *p->label)) {
         put_text(l, "  ");
         put_style(l, s, p->dim ? DIM : SPEAKER, p->color_of);
-        column += 2 + put_cell(l, p->label, s->look.live ? smaller(st->label_columns, room - 2) : 0);
+        column +=
+            2 + put_cell(l, p->label, s->look.live ? smaller(st->label_columns, room - 2) : 0);
         end_style(l, s);
     }
     if (!s->look.live || column + 2 < s->n_columns) {
@@ -285,9 +295,12 @@ static bool is_blank(char c)
 }
 
 /* The paragraph's text, wrapped behind `indent` (plain: one line). */
-static void put_body(struct lines *l, const struct wd_screen *s, const struct paragraph *p, unsigned column, unsigned indent)
+static void put_body(struct lines *l, const struct wd_screen *s, const struct paragraph *p,
+                     unsigned column, unsigned indent)
 {
-    unsigned right = s->look.live ? s->n_columns - 1 : UINT32_MAX; /* the last column makes terminals wrap by themselves */
+    unsigned right = s->look.live
+                         ? s->n_columns - 1
+                         : UINT32_MAX; /* the last column makes terminals wrap by themselves */
     enum style style = PLAIN;
     size_t at = 0;
     bool first = true;
@@ -556,7 +569,8 @@ static void take_partial(struct state *st, const struct wd_event *e)
     keep_text(v, e);
 }
 
-/* A final ends its own partial, and what else its stream had shown of that time; the end of a source ends all of its stream. */
+/* A final ends its own partial, and what else its stream had shown of that time; the end of a
+ * source ends all of its stream. */
 static void drop_live(struct state *st, const struct wd_event *e)
 {
     bool ended = e->kind == WD_EVENT_SOURCE && e->change && strcmp(e->change, "ended") == 0;
@@ -567,7 +581,8 @@ static void drop_live(struct state *st, const struct wd_event *e)
 
         if (!same_stream(v, e))
             continue;
-        if (ended || (own && strcmp(v->key, key_of(e)) == 0) || (e->kind == WD_EVENT_FINAL && !own && v->t0_ns < e->t1_ns))
+        if (ended || (own && strcmp(v->key, key_of(e)) == 0) ||
+            (e->kind == WD_EVENT_FINAL && !own && v->t0_ns < e->t1_ns))
             remove_live(st, i);
     }
 }
@@ -587,7 +602,8 @@ static void put_live(struct wd_screen *s, struct lines *to)
         struct lines l = {.out = s->scratch, .cap = sizeof s->scratch, .max = N_LINES};
         unsigned share = (room - st->n_lines) / (st->n_live - i), from, n;
 
-        *p = (struct paragraph){.stream = v->stream, .label = v->label, .color_of = v->color_of, .t0_ns = v->t0_ns};
+        *p = (struct paragraph){
+            .stream = v->stream, .label = v->label, .color_of = v->color_of, .t0_ns = v->t0_ns};
         memcpy(p->text, v->text, v->n_bytes);
         p->n_bytes = v->n_bytes;
         p->n_runs = 1;
@@ -650,7 +666,8 @@ static void meet(struct state *st, const struct wd_event *e, const char *label)
     st->any_stream = true;
 }
 
-const char *wd_screen_draw(struct wd_screen *s, const struct wd_event *e, int columns, int rows, size_t *ret_n_bytes)
+const char *wd_screen_draw(struct wd_screen *s, const struct wd_event *e, int columns, int rows,
+                           size_t *ret_n_bytes)
 {
     struct lines to = {.out = s->out, .cap = sizeof s->out};
     bool has_line = false;

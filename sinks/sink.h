@@ -8,19 +8,22 @@
 struct wd_sink_type {
     const char *name;
     const char *help;
-    size_t size;               /* of one instance's struct, which the router hands out zeroed */
-    uint32_t kinds;            /* WD_EVENT_BIT of each kind it gets where the configuration names none */
+    size_t size;    /* of one instance's struct, which the router hands out zeroed */
+    uint32_t kinds; /* WD_EVENT_BIT of each kind it gets where the configuration names none */
     const struct wd_opt *opts; /* filled in before open() */
-    int (*open)(void *sink, uv_loop_t *loop, struct wd_err *err); /* on failure leaves nothing open; close() is not called */
-    int (*send)(void *sink, const struct wd_event *e); /* never waits; -EAGAIN: keep it for later; other errors count as lost */
-    void (*reopen)(void *sink);                        /* HUP; may be NULL */
-    void (*flush)(void *sink);                         /* end of a batch of events; may be NULL */
-    void (*close)(void *sink);                         /* everything accepted is written; leaves the options alone */
+    int (*open)(void *sink, uv_loop_t *loop,
+                struct wd_err *err); /* on failure leaves nothing open; close() is not called */
+    int (*send)(void *sink,
+                const struct wd_event
+                    *e); /* never waits; -EAGAIN: keep it for later; other errors count as lost */
+    void (*reopen)(void *sink); /* HUP; may be NULL */
+    void (*flush)(void *sink);  /* end of a batch of events; may be NULL */
+    void (*close)(void *sink);  /* everything accepted is written; leaves the options alone */
 };
 
 const struct wd_sink_type *wd_sink_type_find(const char *name); /* NULL: no such type */
 const struct wd_sink_type *const *wd_sink_types(void);          /* NULL-terminated */
 
 /* Rows of the table; each is the last thing in sinks/sink_NAME.c. */
-extern const struct wd_sink_type wd_sink_terminal, wd_sink_jsonl, wd_sink_srt, wd_sink_webvtt, wd_sink_rttm, wd_sink_text,
-    wd_sink_null;
+extern const struct wd_sink_type wd_sink_terminal, wd_sink_jsonl, wd_sink_srt, wd_sink_webvtt,
+    wd_sink_rttm, wd_sink_text, wd_sink_null;

@@ -62,7 +62,8 @@ static void jsonl_reopen(void *sink)
     jsonl_flush(s);
     r = wd_out_reopen(s->out);
     if (r < 0)
-        wd_warning("jsonl: %s: cannot reopen, the old file stays in use: %s", s->path, strerror(-r));
+        wd_warning("jsonl: %s: cannot reopen, the old file stays in use: %s", s->path,
+                   strerror(-r));
 }
 
 static void jsonl_close(void *sink)
@@ -77,7 +78,8 @@ static void jsonl_close(void *sink)
 
 static const struct wd_opt opts[] = {
     WD_OPT_STR(struct jsonl_sink, path, "-", "file to append to, or a FIFO; - is standard output"),
-    WD_OPT_BOOL(struct jsonl_sink, sync, "false", "wait for the disk after each batch of events (fdatasync)"),
+    WD_OPT_BOOL(struct jsonl_sink, sync, "false",
+                "wait for the disk after each batch of events (fdatasync)"),
     WD_OPT_END,
 };
 

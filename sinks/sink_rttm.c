@@ -1,4 +1,5 @@
-/* sinks/sink_rttm.c - who spoke when, as RTTM lines; speakers that turn out to be one are still renamed in what is held. */
+/* sinks/sink_rttm.c - who spoke when, as RTTM lines; speakers that turn out to be one are still
+ * renamed in what is held. */
 #include "base/log.h"
 #include "sinks/out.h"
 #include "sinks/sink.h"
@@ -55,8 +56,9 @@ static int write_turn(struct rttm_sink *s, const struct turn *t)
 {
     char line[LINE_BYTES];
     int64_t t0_ms = t->t0_ns / 1000000, n_ms = (t->t1_ns - t->t0_ns) / 1000000;
-    int n = snprintf(line, sizeof line, "SPEAKER %s 1 %lld.%03d %lld.%03d <NA> <NA> %s <NA> <NA>\n", t->stream,
-                     (long long)(t0_ms / 1000), (int)(t0_ms % 1000), (long long)(n_ms / 1000), (int)(n_ms % 1000), t->speaker);
+    int n = snprintf(line, sizeof line, "SPEAKER %s 1 %lld.%03d %lld.%03d <NA> <NA> %s <NA> <NA>\n",
+                     t->stream, (long long)(t0_ms / 1000), (int)(t0_ms % 1000),
+                     (long long)(n_ms / 1000), (int)(n_ms % 1000), t->speaker);
 
     return wd_out_write(s->out, line, (size_t)n);
 }
@@ -130,7 +132,8 @@ static void rename_speaker(struct rttm_sink *s, const struct wd_event *e)
     set_name(from, e->speaker.id);
     set_name(into, e->into);
     for (size_t i = 0; i < s->n_turns; i++)
-        if (strcmp(s->turns[i].speaker, from) == 0 && (!e->stream || strcmp(s->turns[i].stream, stream) == 0))
+        if (strcmp(s->turns[i].speaker, from) == 0 &&
+            (!e->stream || strcmp(s->turns[i].stream, stream) == 0))
             memcpy(s->turns[i].speaker, into, NAME_BYTES);
 }
 
@@ -140,7 +143,8 @@ static int rttm_send(void *sink, const struct wd_event *e)
 
     if (e->kind == WD_EVENT_TURN)
         return take_turn(s, e);
-    if (e->kind == WD_EVENT_SPEAKER && e->change && strcmp(e->change, "merged") == 0 && e->speaker.id && e->into)
+    if (e->kind == WD_EVENT_SPEAKER && e->change && strcmp(e->change, "merged") == 0 &&
+        e->speaker.id && e->into)
         rename_speaker(s, e);
     return 0;
 }
@@ -169,10 +173,12 @@ static void rttm_close(void *sink)
 }
 
 static const struct wd_opt opts[] = {
-    WD_OPT_STR(struct rttm_sink, path, "-", "file to write, begun anew at each start; - is standard output"),
-    WD_OPT_BOOL(struct rttm_sink, at_end, "true",
-                "hold the last 2048 turns until the end, so that speakers found to be one get one name; "
-                "false writes each turn at once"),
+    WD_OPT_STR(struct rttm_sink, path, "-",
+               "file to write, begun anew at each start; - is standard output"),
+    WD_OPT_BOOL(
+        struct rttm_sink, at_end, "true",
+        "hold the last 2048 turns until the end, so that speakers found to be one get one name; "
+        "false writes each turn at once"),
     WD_OPT_END,
 };
 

@@ -36,7 +36,8 @@ static void put_name(struct wd_captions_text *t, const char *s)
     }
 }
 
-static void srt_cue(struct wd_captions_text *t, uint64_t number, const char *speaker, const struct wd_cue *c)
+static void srt_cue(struct wd_captions_text *t, uint64_t number, const char *speaker,
+                    const struct wd_cue *c)
 {
     char n[24];
 
@@ -54,7 +55,8 @@ static void srt_cue(struct wd_captions_text *t, uint64_t number, const char *spe
     wd_captions_put(t, "\n\n");
 }
 
-static const struct wd_captions_format srt_format = {.header = "", .speaker_columns = 2, .cue = srt_cue};
+static const struct wd_captions_format srt_format = {
+    .header = "", .speaker_columns = 2, .cue = srt_cue};
 
 static int srt_open(void *sink, uv_loop_t *loop, struct wd_err *err)
 {
@@ -86,7 +88,8 @@ static void srt_close(void *sink)
 }
 
 static const struct wd_opt opts[] = {
-    WD_OPT_STR(struct srt_sink, path, "-", "file to write, begun anew at each start; - is standard output"),
+    WD_OPT_STR(struct srt_sink, path, "-",
+               "file to write, begun anew at each start; - is standard output"),
     WD_OPT_END,
 };
 

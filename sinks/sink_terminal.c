@@ -1,4 +1,5 @@
-/* sinks/sink_terminal.c - captions for people: a screen that rewrites what is not settled, or plain lines for a pipe. */
+/* sinks/sink_terminal.c - captions for people: a screen that rewrites what is not settled, or plain
+ * lines for a pipe. */
 #include "sinks/cues.h"
 #include "sinks/out.h"
 #include "sinks/sink.h"
@@ -32,7 +33,8 @@ static int terminal_open(void *sink, uv_loop_t *loop, struct wd_err *err)
     if (r < 0)
         return r;
     look.live = wd_out_is_terminal(s->out) && term && *term && strcmp(term, "dumb") != 0;
-    if (s->color == COLOR_ALWAYS || (s->color == COLOR_AUTO && look.live && !(no_color && *no_color)))
+    if (s->color == COLOR_ALWAYS ||
+        (s->color == COLOR_AUTO && look.live && !(no_color && *no_color)))
         look.n_colors = term && strstr(term, "256") ? 256 : getenv("COLORTERM") ? 256 : 16;
     r = wd_screen_new(&look, &s->screen, err);
     if (r < 0)
@@ -46,7 +48,8 @@ static void measure(const struct terminal_sink *s, int *ret_columns, int *ret_ro
     *ret_rows = wd_out_rows(s->out);
 }
 
-/* The screen changes only when the terminal took what draws it: else the same event is drawn again later. */
+/* The screen changes only when the terminal took what draws it: else the same event is drawn again
+ * later. */
 static int terminal_send(void *sink, const struct wd_event *e)
 {
     struct terminal_sink *s = sink;
@@ -84,9 +87,12 @@ static void terminal_close(void *sink)
 }
 
 static const struct wd_opt opts[] = {
-    WD_OPT_STR(struct terminal_sink, path, "-", "the terminal's device, or a file; - is standard output"),
-    WD_OPT_ENUM(struct terminal_sink, color, "auto", colors, "a colour for each speaker; auto: on a terminal, unless NO_COLOR is set"),
-    WD_OPT_BOOL(struct terminal_sink, partials, "true", "show what is not settled yet, on a terminal"),
+    WD_OPT_STR(struct terminal_sink, path, "-",
+               "the terminal's device, or a file; - is standard output"),
+    WD_OPT_ENUM(struct terminal_sink, color, "auto", colors,
+                "a colour for each speaker; auto: on a terminal, unless NO_COLOR is set"),
+    WD_OPT_BOOL(struct terminal_sink, partials, "true",
+                "show what is not settled yet, on a terminal"),
     WD_OPT_INT(struct terminal_sink, width, "0", 0, 1000, "columns; 0 asks the terminal"),
     WD_OPT_END,
 };
@@ -95,9 +101,11 @@ const struct wd_sink_type wd_sink_terminal = {
     .name = "terminal",
     .help = "show captions to people: colours and live text on a terminal, plain lines in a pipe",
     .size = sizeof(struct terminal_sink),
-    .kinds = WD_EVENT_BIT(WD_EVENT_PARTIAL) | WD_EVENT_BIT(WD_EVENT_FINAL) | WD_EVENT_BIT(WD_EVENT_SCENE) |
-             WD_EVENT_BIT(WD_EVENT_ALERT) | WD_EVENT_BIT(WD_EVENT_ANSWER) | WD_EVENT_BIT(WD_EVENT_SOURCE) |
-             WD_EVENT_BIT(WD_EVENT_GAP) | WD_EVENT_BIT(WD_EVENT_LAG) | WD_EVENT_BIT(WD_EVENT_NOTICE),
+    .kinds = WD_EVENT_BIT(WD_EVENT_PARTIAL) | WD_EVENT_BIT(WD_EVENT_FINAL) |
+             WD_EVENT_BIT(WD_EVENT_SCENE) | WD_EVENT_BIT(WD_EVENT_ALERT) |
+             WD_EVENT_BIT(WD_EVENT_ANSWER) | WD_EVENT_BIT(WD_EVENT_SOURCE) |
+             WD_EVENT_BIT(WD_EVENT_GAP) | WD_EVENT_BIT(WD_EVENT_LAG) |
+             WD_EVENT_BIT(WD_EVENT_NOTICE),
     .opts = opts,
     .open = terminal_open,
     .send = terminal_send,

@@ -3,7 +3,7 @@
 #include "sinks/cues.h"
 #include "sinks/out.h"
 #include "sinks/sink.h"
-#include "sinks/utf8.h"
+#include "base/utf8.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,9 +17,9 @@ struct text_sink {
     char *path;
     bool times;
     struct wd_out *out;
-    bool begun;                                    /* inside a paragraph */
+    bool begun;                                   /* inside a paragraph */
     char stream[NAME_BYTES], speaker[NAME_BYTES]; /* of the paragraph */
-    bool several;                                  /* more than one stream was seen */
+    bool several;                                 /* more than one stream was seen */
     int64_t t1_ns;
     char *buf; /* MOST_BYTES */
 };
@@ -60,7 +60,7 @@ static void put_clean(struct text_sink *s, size_t *len, const char *text)
         uint32_t c;
         char b[4];
 
-        at += wd_utf8_next(text + at, n - at, &c);
+        at += wd_utf8_read(text + at, n - at, &c);
         if (c == ' ' || c == '\n' || c == '\t' || c == '\r') {
             blank = *len > from;
             continue;
@@ -72,14 +72,16 @@ static void put_clean(struct text_sink *s, size_t *len, const char *text)
     }
 }
 
-static void put_heading(struct text_sink *s, size_t *len, const struct wd_event *e, const char *speaker, bool several)
+static void put_heading(struct text_sink *s, size_t *len, const struct wd_event *e,
+                        const char *speaker, bool several)
 {
     char time[48];
     int64_t at_s = (e->t0_ns < 0 ? 0 : e->t0_ns) / 1000000000;
 
     if (s->times)
-        put(s, len, time, (size_t)snprintf(time, sizeof time, "[%02lld:%02d:%02d] ", (long long)(at_s / 3600),
-                                           (int)(at_s / 60 % 60), (int)(at_s % 60)));
+        put(s, len, time,
+            (size_t)snprintf(time, sizeof time, "[%02lld:%02d:%02d] ", (long long)(at_s / 3600),
+                             (int)(at_s / 60 % 60), (int)(at_s % 60)));
     if (several && e->stream) {
         put(s, len, "(", 1);
         put_clean(s, len, e->stream);
@@ -97,7 +99,8 @@ static int text_send(void *sink, const struct wd_event *e)
     const char *speaker = wd_cues_speaker(e), *stream = e->stream ? e->stream : "";
     bool same_stream = strncmp(s->stream, stream, NAME_BYTES - 1) == 0;
     bool several = s->several || (s->begun && !same_stream);
-    bool same = s->begun && same_stream && strncmp(s->speaker, speaker ? speaker : "", NAME_BYTES - 1) == 0 &&
+    bool same = s->begun && same_stream &&
+                strncmp(s->speaker, speaker ? speaker : "", NAME_BYTES - 1) == 0 &&
                 e->t0_ns - s->t1_ns < PAUSE_NS;
     size_t len = 0, before;
     int r;
@@ -149,7 +152,8 @@ static void text_close(void *sink)
 }
 
 static const struct wd_opt opts[] = {
-    WD_OPT_STR(struct text_sink, path, "-", "file to write, begun anew at each start; - is standard output"),
+    WD_OPT_STR(struct text_sink, path, "-",
+               "file to write, begun anew at each start; - is standard output"),
     WD_OPT_BOOL(struct text_sink, times, "false", "begin each paragraph with its time"),
     WD_OPT_END,
 };

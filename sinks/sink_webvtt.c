@@ -6,7 +6,8 @@ struct webvtt_sink {
     struct wd_captions *captions;
 };
 
-/* Source: WebVTT (W3C), section 4.2.2: what stands for itself in cue text. A name also may not hold a line end. */
+/* Source: WebVTT (W3C), section 4.2.2: what stands for itself in cue text. A name also may not hold
+ * a line end. */
 static void put_escaped(struct wd_captions_text *t, const char *s)
 {
     char part[2] = {0};
@@ -39,7 +40,8 @@ static void put_name(struct wd_captions_text *t, const char *s)
     }
 }
 
-static void webvtt_cue(struct wd_captions_text *t, uint64_t number, const char *speaker, const struct wd_cue *c)
+static void webvtt_cue(struct wd_captions_text *t, uint64_t number, const char *speaker,
+                       const struct wd_cue *c)
 {
     (void)number;
     wd_captions_put_time(t, c->t0_ns, '.');
@@ -87,7 +89,8 @@ static void webvtt_close(void *sink)
 }
 
 static const struct wd_opt opts[] = {
-    WD_OPT_STR(struct webvtt_sink, path, "-", "file to write, begun anew at each start; - is standard output"),
+    WD_OPT_STR(struct webvtt_sink, path, "-",
+               "file to write, begun anew at each start; - is standard output"),
     WD_OPT_END,
 };
 

@@ -3,7 +3,8 @@
 #include <string.h>
 
 static const struct wd_sink_type *const types[] = {
-    &wd_sink_terminal, &wd_sink_jsonl, &wd_sink_srt, &wd_sink_webvtt, &wd_sink_rttm, &wd_sink_text, &wd_sink_null, NULL,
+    &wd_sink_terminal, &wd_sink_jsonl, &wd_sink_srt,  &wd_sink_webvtt,
+    &wd_sink_rttm,     &wd_sink_text,  &wd_sink_null, NULL,
 };
 
 const struct wd_sink_type *wd_sink_type_find(const char *name)

@@ -43,7 +43,8 @@ static void box_open(struct box *b, size_t cap)
 {
     *b = (struct box){0};
     assert_int_equal(uv_loop_init(&b->loop), 0);
-    assert_int_equal(wd_mailbox_new(&b->loop, sizeof(struct item), cap, deliver, b, &b->m, NULL), 0);
+    assert_int_equal(wd_mailbox_new(&b->loop, sizeof(struct item), cap, deliver, b, &b->m, NULL),
+                     0);
 }
 
 static void box_done(struct box *b)

@@ -20,7 +20,8 @@ static struct wd_event_pool *pool_of(unsigned n)
 static void an_empty_pool_gives_null_until_one_comes_back(void **state)
 {
     struct wd_event_pool *p = pool_of(2);
-    struct wd_event *a = wd_event_new(p, WD_EVENT_FINAL, NOW), *b = wd_event_new(p, WD_EVENT_FINAL, NOW);
+    struct wd_event *a = wd_event_new(p, WD_EVENT_FINAL, NOW),
+                    *b = wd_event_new(p, WD_EVENT_FINAL, NOW);
     (void)state;
 
     assert_non_null(a);
@@ -97,7 +98,8 @@ static void ids_only_go_up(void **state)
 static void two_pools_give_different_ids(void **state)
 {
     struct wd_event_pool *p = pool_of(1), *q = pool_of(1);
-    struct wd_event *e = wd_event_new(p, WD_EVENT_FINAL, NOW), *f = wd_event_new(q, WD_EVENT_FINAL, NOW);
+    struct wd_event *e = wd_event_new(p, WD_EVENT_FINAL, NOW),
+                    *f = wd_event_new(q, WD_EVENT_FINAL, NOW);
     (void)state;
 
     assert_memory_equal(e->id, f->id, 10);

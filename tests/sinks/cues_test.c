@@ -1,6 +1,6 @@
 /* tests/sinks/cues_test.c - where a text is cut into captions, and when they stand. */
 #include "sinks/cues.h"
-#include "sinks/utf8.h"
+#include "base/utf8.h"
 #include "tests/sinks/sample_events.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -42,7 +42,7 @@ static unsigned columns_of(const char *s, size_t n)
     for (size_t at = 0; at < n;) {
         int w;
 
-        at += wd_utf8_next(s + at, n - at, &c);
+        at += wd_utf8_read(s + at, n - at, &c);
         w = wd_utf8_columns(c);
         assert_true(w >= 0);
         sum += (unsigned)w;
@@ -94,7 +94,8 @@ static struct wd_event speech(const char *text, struct wd_event_word *words, cha
 
     strcpy(copy, text);
     for (w = strtok_r(copy, " ", &save); w; w = strtok_r(NULL, " ", &save)) {
-        words[e.n_words] = (struct wd_event_word){w, e.n_words * SECOND / 2, e.n_words * SECOND / 2 + 400000000, 1};
+        words[e.n_words] = (struct wd_event_word){w, e.n_words * SECOND / 2,
+                                                  e.n_words * SECOND / 2 + 400000000, 1};
         e.n_words++;
     }
     e.t1_ns = e.n_words * SECOND / 2;
@@ -117,8 +118,10 @@ static void a_short_text_is_one_cue_with_the_times_of_its_words(void **state)
 
 static void a_long_text_becomes_cues_of_two_lines_at_most(void **state)
 {
-    struct wd_event e = speech("the first thing that we have to talk about this morning is the delivery of the new "
-                               "machines to the hall in the north which should have come last week already", words, copy);
+    struct wd_event e =
+        speech("the first thing that we have to talk about this morning is the delivery of the new "
+               "machines to the hall in the north which should have come last week already",
+               words, copy);
     (void)state;
 
     split(&e, 0);
@@ -219,7 +222,8 @@ static void a_language_without_blanks_is_cut_between_characters(void **state)
 static void the_speaker_takes_room_in_the_first_line(void **state)
 {
     struct wd_cue_shape with = shape;
-    struct wd_event e = speech("the quick brown fox jumps over the lazy dog and so on until the end of it", words, copy);
+    struct wd_event e = speech(
+        "the quick brown fox jumps over the lazy dog and so on until the end of it", words, copy);
     (void)state;
 
     with.n_first = 15;
@@ -257,9 +261,11 @@ static void hostile_text_keeps_the_shape(void **state)
     }
     wd_event_pool_free(p);
     for (int round = 0; round < 2000; round++) {
-        static const char *const bits[] = {"a", " ", "\n", "\xff", "\xcc\x81", "\xe4\xbc\x9a", "word", ".", "\x1b[2J", "-->"};
+        static const char *const bits[] = {
+            "a", " ", "\n", "\xff", "\xcc\x81", "\xe4\xbc\x9a", "word", ".", "\x1b[2J", "-->"};
         char text[400] = "";
-        struct wd_event e = {.kind = WD_EVENT_FINAL, .text = text, .t0_ns = -SECOND, .t1_ns = 3 * SECOND};
+        struct wd_event e = {
+            .kind = WD_EVENT_FINAL, .text = text, .t0_ns = -SECOND, .t1_ns = 3 * SECOND};
 
         for (int i = 0; i < 80; i++) {
             seed = seed * 1664525u + 1013904223u;
@@ -269,7 +275,8 @@ static void hostile_text_keeps_the_shape(void **state)
             e.words = words;
             e.n_words = 3;
             for (int i = 0; i < 3; i++)
-                words[i] = (struct wd_event_word){"a", (seed >> i) % 20 * SECOND, (seed >> 2 * i) % 20 * SECOND, 1};
+                words[i] = (struct wd_event_word){"a", (seed >> i) % 20 * SECOND,
+                                                  (seed >> 2 * i) % 20 * SECOND, 1};
         }
         split(&e, 0);
     }

@@ -1,6 +1,7 @@
-/* tests/sinks/event_json_test.c - what is written, read back by a JSON library, is what the event said. */
+/* tests/sinks/event_json_test.c - what is written, read back by a JSON library, is what the event
+ * said. */
 #include "sinks/event_json.h"
-#include "sinks/utf8.h"
+#include "base/utf8.h"
 #include "tests/sinks/sample_events.h"
 #include <jansson.h>
 #include <locale.h>
@@ -60,7 +61,8 @@ static void every_kind_in_every_filling_is_json(void **state)
 {
     for (int k = 0; k < WD_EVENT_N_KINDS; k++)
         for (int f = 0; f < SAMPLE_N_FILLINGS; f++) {
-            struct wd_event *e = sample_event(*state, (enum wd_event_kind)k, (enum sample_filling)f);
+            struct wd_event *e =
+                sample_event(*state, (enum wd_event_kind)k, (enum sample_filling)f);
             json_t *j = read_back(e);
 
             assert_string_equal(text_of(j, "kind"), wd_event_kind_name((enum wd_event_kind)k));
@@ -142,7 +144,13 @@ static void settled_counts_characters(void **state)
         uint32_t n_bytes;
         int n_characters;
     } cases[] = {
-        {"caf\xc3\xa9 noir", 6, 5}, {"caf\xc3\xa9 noir", 0, 0}, {"abc", 99, 3}, {"\xff\xff" "a", 2, 2}, {"", 0, 0},
+        {"caf\xc3\xa9 noir", 6, 5},
+        {"caf\xc3\xa9 noir", 0, 0},
+        {"abc", 99, 3},
+        {"\xff\xff"
+         "a",
+         2, 2},
+        {"", 0, 0},
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -204,8 +212,9 @@ static void broken_utf8_becomes_replacement_characters(void **state)
 
     e->text = "a\xc3(\xe2\x82 \xf0\x9f\x8e\xa4\xed\xa0\x80\x7f";
     j = read_back(e);
-    assert_string_equal(text_of(j, "text"),
-                        "a\xef\xbf\xbd(\xef\xbf\xbd \xf0\x9f\x8e\xa4\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\x7f");
+    assert_string_equal(
+        text_of(j, "text"),
+        "a\xef\xbf\xbd(\xef\xbf\xbd \xf0\x9f\x8e\xa4\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\x7f");
     json_decref(j);
     wd_event_unref(e);
 }
@@ -250,14 +259,18 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(every_kind_in_every_filling_is_json, open_pool, close_pool),
-        cmocka_unit_test_setup_teardown(a_final_tells_its_words_and_its_speaker, open_pool, close_pool),
+        cmocka_unit_test_setup_teardown(a_final_tells_its_words_and_its_speaker, open_pool,
+                                        close_pool),
         cmocka_unit_test_setup_teardown(every_other_kind_tells_its_own, open_pool, close_pool),
         cmocka_unit_test_setup_teardown(settled_counts_characters, open_pool, close_pool),
         cmocka_unit_test_setup_teardown(what_is_not_known_is_null, open_pool, close_pool),
-        cmocka_unit_test_setup_teardown(seconds_are_rounded_to_three_decimals, open_pool, close_pool),
-        cmocka_unit_test_setup_teardown(broken_utf8_becomes_replacement_characters, open_pool, close_pool),
+        cmocka_unit_test_setup_teardown(seconds_are_rounded_to_three_decimals, open_pool,
+                                        close_pool),
+        cmocka_unit_test_setup_teardown(broken_utf8_becomes_replacement_characters, open_pool,
+                                        close_pool),
         cmocka_unit_test_setup_teardown(random_bytes_are_always_json, open_pool, close_pool),
-        cmocka_unit_test_setup_teardown(too_little_room_gives_the_length_and_nothing_else, open_pool, close_pool),
+        cmocka_unit_test_setup_teardown(too_little_room_gives_the_length_and_nothing_else,
+                                        open_pool, close_pool),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

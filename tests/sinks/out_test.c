@@ -266,7 +266,8 @@ static void more_than_agreed_is_refused(void **state)
     wd_out_close(o);
 }
 
-/* The child's standard output is a pipe that nobody empties: it must come to its end all the same. */
+/* The child's standard output is a pipe that nobody empties: it must come to its end all the same.
+ */
 static void standard_output_never_blocks(void **state)
 {
     int ends[2], status = 0, flags;

@@ -1,4 +1,5 @@
-/* tests/sinks/router_test.c - fan-out, filters, bounded queues and isolation, with sinks that do what the test says. */
+/* tests/sinks/router_test.c - fan-out, filters, bounded queues and isolation, with sinks that do
+ * what the test says. */
 #include "sinks/router.h"
 #include "base/log.h"
 #include <errno.h>
@@ -13,8 +14,8 @@
 
 /* What a scripted sink shows of itself outlives it. */
 struct record {
-    int answer;        /* what send() says */
-    int take_then;     /* so many are taken before `answer` counts; -1: all */
+    int answer;    /* what send() says */
+    int take_then; /* so many are taken before `answer` counts; -1: all */
     int n_opened, n_closed, n_flushed, n_reopened, n_tried, n_got;
     struct {
         enum wd_event_kind kind;
@@ -106,7 +107,8 @@ static int open_world(void **state)
     wd_log_init(WD_LOG_ERROR, 0);
     uv_loop_init(&w->loop);
     *state = w;
-    return wd_event_pool_new(3000, &w->pool, NULL) < 0 || wd_router_new(&w->loop, &w->router, NULL) < 0;
+    return wd_event_pool_new(3000, &w->pool, NULL) < 0 ||
+           wd_router_new(&w->loop, &w->router, NULL) < 0;
 }
 
 static int close_world(void **state)
@@ -164,7 +166,8 @@ static void on_tick(uv_timer_t *timer)
         fail_msg("nothing was tried again for a minute");
 }
 
-/* Runs the loop until fewer than `below` events wait. Timers are real; the test only waits for what they lead to. */
+/* Runs the loop until fewer than `below` events wait. Timers are real; the test only waits for what
+ * they lead to. */
 static void run_until_waiting(struct world *w, uint64_t below)
 {
     uv_timer_t awake; /* retries alone do not keep a loop running */
@@ -204,7 +207,7 @@ static void every_sink_gets_every_event(void **state)
 static void filters_choose_streams_and_kinds(void **state)
 {
     struct world *w = *state;
-    char *names[] = {(char *)(uintptr_t)"room", (char *)(uintptr_t)"door"};
+    char *names[] = {(char *)(uintptr_t) "room", (char *)(uintptr_t) "door"};
     struct wd_opt_list streams = {names, 2};
 
     add(w, 0, &(struct wd_router_filter){.streams = &streams});
@@ -286,7 +289,8 @@ static void a_full_queue_loses_partials_first_then_the_oldest(void **state)
         assert_int_equal(records[0].got[i].kind, WD_EVENT_FINAL);
         assert_true(i == 0 || records[0].got[i].rev > records[0].got[i - 1].rev);
     }
-    assert_int_equal(records[0].got[0].rev, 14); /* 1 2 3 5 6 7 9 10 11 13 were the ten oldest finals */
+    assert_int_equal(records[0].got[0].rev,
+                     14); /* 1 2 3 5 6 7 9 10 11 13 were the ten oldest finals */
     assert_int_equal(records[0].got[WD_ROUTER_QUEUE - 1].rev, WD_ROUTER_QUEUE + 265);
 }
 
@@ -368,7 +372,8 @@ static void every_type_is_found_by_its_name(void **state)
         assert_ptr_equal(wd_sink_type_find(types[n]->name), types[n]);
         assert_non_null(types[n]->help);
         assert_true(types[n]->kinds && !(types[n]->kinds & ~WD_EVENT_ALL_KINDS));
-        assert_true(types[n]->size && types[n]->opts && types[n]->open && types[n]->send && types[n]->close);
+        assert_true(types[n]->size && types[n]->opts && types[n]->open && types[n]->send &&
+                    types[n]->close);
     }
     assert_int_equal(n, 7);
     assert_null(wd_sink_type_find("telegraph"));
@@ -379,7 +384,8 @@ static void the_null_sink_takes_everything(void **state)
 {
     struct world *w = *state;
 
-    assert_int_equal(wd_router_add(w->router, &wd_sink_null, calloc(1, wd_sink_null.size), NULL, NULL), 0);
+    assert_int_equal(
+        wd_router_add(w->router, &wd_sink_null, calloc(1, wd_sink_null.size), NULL, NULL), 0);
     for (int k = 0; k < WD_EVENT_N_KINDS; k++)
         publish(w, (enum wd_event_kind)k, "room", 1);
     assert_int_equal(count_of(w, 0).sent, WD_EVENT_N_KINDS);

@@ -1,6 +1,7 @@
-/* tests/sinks/screen_test.c - what stands on the terminal, seen through a small one that knows the sequences used. */
+/* tests/sinks/screen_test.c - what stands on the terminal, seen through a small one that knows the
+ * sequences used. */
 #include "sinks/screen.h"
-#include "sinks/utf8.h"
+#include "base/utf8.h"
 #include "tests/sinks/sample_events.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -59,7 +60,7 @@ static void type(const char *text, size_t n)
             at += len;
             continue;
         }
-        at += wd_utf8_next(text + at, n - at, &c);
+        at += wd_utf8_read(text + at, n - at, &c);
         if (c == '\r') {
             term.column = 0;
         } else if (c == '\n') {
@@ -88,7 +89,8 @@ static int begin(bool live, unsigned n_colors, unsigned columns)
     term.columns = columns;
     n_rows = 24;
     assert_int_equal(wd_event_pool_new(8, &pool, NULL), 0);
-    return wd_screen_new(&(struct wd_screen_look){.live = live, .n_colors = n_colors}, &screen, NULL);
+    return wd_screen_new(&(struct wd_screen_look){.live = live, .n_colors = n_colors}, &screen,
+                         NULL);
 }
 
 static void end(void)
@@ -107,8 +109,8 @@ static void draw(const struct wd_event *e)
     wd_screen_commit(screen);
 }
 
-static void show(enum wd_event_kind kind, const char *stream, int t0_s, const char *speaker, const char *text,
-                 uint32_t n_settled)
+static void show(enum wd_event_kind kind, const char *stream, int t0_s, const char *speaker,
+                 const char *text, uint32_t n_settled)
 {
     struct wd_event *e = wd_event_new(pool, kind, SECOND);
 
@@ -223,8 +225,10 @@ static void a_terminal_that_became_narrower_is_cleaned_all_the_same(void **state
     (void)state;
     begin(true, 0, 80);
     show(WD_EVENT_FINAL, "room", 0, "spk_1", "first", 0);
-    show(WD_EVENT_PARTIAL, "room", 1, "spk_1", "a line that takes more than forty columns of this terminal", 0);
-    /* what the terminal does with it: the line breaks into two rows, the cursor stands in the second */
+    show(WD_EVENT_PARTIAL, "room", 1, "spk_1",
+         "a line that takes more than forty columns of this terminal", 0);
+    /* what the terminal does with it: the line breaks into two rows, the cursor stands in the
+     * second */
     memcpy(&term.cell[2][0], &term.cell[1][40], 40 * sizeof term.cell[0][0]);
     memset(&term.cell[1][40], 0, 40 * sizeof term.cell[0][0]);
     term.row = 2;
@@ -257,7 +261,8 @@ static void open_text_never_takes_more_than_the_screen(void **state)
     }
     show(WD_EVENT_FINAL, "s29", 1, "spk_1", "x", 0);
     assert_true(term.row < 7);
-    assert_int_equal(term.cell[term.row][term.column - 1], 't'); /* the end of the text is what is shown */
+    assert_int_equal(term.cell[term.row][term.column - 1],
+                     't'); /* the end of the text is what is shown */
     end();
 }
 
@@ -272,8 +277,10 @@ static void a_tiny_terminal_is_never_overrun(void **state)
         for (int i = 1; i < 60; i++) {
             unsigned from = term.row;
 
-            show(WD_EVENT_PARTIAL, "room", 3605, "Bartholomew the Second", "words and words and words", 5);
-            show(WD_EVENT_PARTIAL, "a stream with a name", 3605, "spk_1", "more words than fit on a line of that", 5);
+            show(WD_EVENT_PARTIAL, "room", 3605, "Bartholomew the Second",
+                 "words and words and words", 5);
+            show(WD_EVENT_PARTIAL, "a stream with a name", 3605, "spk_1",
+                 "more words than fit on a line of that", 5);
             assert_true(i == 1 || term.row == from);
             assert_true(term.column < columns);
         }
@@ -288,9 +295,11 @@ static void without_a_terminal_there_are_only_lines(void **state)
     show(WD_EVENT_PARTIAL, "room", 1, "spk_1", "the quick", 0);
     assert_int_equal(term.row, 0);
     assert_int_equal(term.column, 0);
-    show(WD_EVENT_FINAL, "room", 1, "spk_1", "the quick brown fox jumps over the lazy dog, and the next, and the one behind it", 0);
+    show(WD_EVENT_FINAL, "room", 1, "spk_1",
+         "the quick brown fox jumps over the lazy dog, and the next, and the one behind it", 0);
     show(WD_EVENT_FINAL, "room", 2, NULL, "who?", 0);
-    assert_string_equal(row(0), "00:01  spk_1  the quick brown fox jumps over the lazy dog, and the next, and the one behind it");
+    assert_string_equal(row(0), "00:01  spk_1  the quick brown fox jumps over the lazy dog, and "
+                                "the next, and the one behind it");
     assert_string_equal(row(1), "00:02  who?");
     assert_int_equal(term.row, 2);
     end();
@@ -377,7 +386,8 @@ static void the_longest_events_fit_the_drawing(void **state)
 
             begin(live, 256, 80);
             for (size_t i = 0; i + 1 < sizeof longest; i++)
-                longest[i] = i % 2 ? ' ' : (char)0xff; /* three bytes each, and a blank to break at */
+                longest[i] =
+                    i % 2 ? ' ' : (char)0xff; /* three bytes each, and a blank to break at */
             e = wd_event_new(pool, WD_EVENT_FINAL, SECOND);
             e->text = longest;
             e->stream = "room";

@@ -23,7 +23,8 @@ void sink_fixture_open(struct sink_fixture *f, const char *type_name, const char
     assert_int_equal(wd_opt_defaults(f->type->opts, f->sink, &err), 0);
     assert_int_equal(wd_opt_set(wd_opt_find(f->type->opts, "path"), f->sink, f->path, &err), 0);
     for (; settings && settings[0]; settings += 2)
-        assert_int_equal(wd_opt_set(wd_opt_find(f->type->opts, settings[0]), f->sink, settings[1], &err), 0);
+        assert_int_equal(
+            wd_opt_set(wd_opt_find(f->type->opts, settings[0]), f->sink, settings[1], &err), 0);
     assert_int_equal(uv_loop_init(&f->loop), 0);
     assert_int_equal(wd_event_pool_new(8, &f->pool, NULL), 0);
     if (f->type->open(f->sink, &f->loop, &err) < 0)
@@ -56,8 +57,8 @@ void sink_fixture_done(struct sink_fixture *f)
     assert_int_equal(rmdir(f->dir), 0);
 }
 
-struct wd_event *sink_fixture_event(struct sink_fixture *f, enum wd_event_kind kind, double t0_s, double t1_s, const char *speaker,
-                                    const char *text)
+struct wd_event *sink_fixture_event(struct sink_fixture *f, enum wd_event_kind kind, double t0_s,
+                                    double t1_s, const char *speaker, const char *text)
 {
     struct wd_event *e = wd_event_new(f->pool, kind, 1760000000000000000LL);
 

@@ -58,7 +58,9 @@ static void every_kind_and_filling_is_a_line(void **state)
     sink_fixture_open(&f, "jsonl", (const char *const[]){"sync", "true", NULL});
     for (int k = 0; k < WD_EVENT_N_KINDS; k++)
         for (int i = 0; i < SAMPLE_LONG; i++, n++)
-            assert_int_equal(sink_fixture_send(&f, sample_event(f.pool, (enum wd_event_kind)k, (enum sample_filling)i)), 0);
+            assert_int_equal(sink_fixture_send(&f, sample_event(f.pool, (enum wd_event_kind)k,
+                                                                (enum sample_filling)i)),
+                             0);
     f.type->flush(f.sink);
     assert_int_equal(count_lines(sink_fixture_content(&f, "out"), last), n);
     sink_fixture_done(&f);

@@ -10,10 +10,12 @@ static const char *const at_once[] = {"at_end", "false", NULL};
 
 static void send_turn(struct sink_fixture *f, double t0_s, double t1_s, const char *speaker)
 {
-    assert_int_equal(sink_fixture_send(f, sink_fixture_event(f, WD_EVENT_TURN, t0_s, t1_s, speaker, NULL)), 0);
+    assert_int_equal(
+        sink_fixture_send(f, sink_fixture_event(f, WD_EVENT_TURN, t0_s, t1_s, speaker, NULL)), 0);
 }
 
-static void send_merge(struct sink_fixture *f, const char *stream, const char *from, const char *into)
+static void send_merge(struct sink_fixture *f, const char *stream, const char *from,
+                       const char *into)
 {
     struct wd_event *e = sink_fixture_event(f, WD_EVENT_SPEAKER, 0, 0, from, NULL);
 
@@ -33,8 +35,9 @@ static void turns_are_written_at_the_end_by_their_time(void **state)
     send_turn(&f, 0.25, 3, "spk_1");
     assert_string_equal(sink_fixture_content(&f, "out"), "");
     sink_fixture_close_sink(&f);
-    assert_string_equal(sink_fixture_content(&f, "out"), "SPEAKER room 1 0.250 2.750 <NA> <NA> spk_1 <NA> <NA>\n"
-                                                         "SPEAKER room 1 4.000 2.500 <NA> <NA> spk_2 <NA> <NA>\n");
+    assert_string_equal(sink_fixture_content(&f, "out"),
+                        "SPEAKER room 1 0.250 2.750 <NA> <NA> spk_1 <NA> <NA>\n"
+                        "SPEAKER room 1 4.000 2.500 <NA> <NA> spk_2 <NA> <NA>\n");
     sink_fixture_done(&f);
 }
 
@@ -50,9 +53,10 @@ static void merged_speakers_get_one_name(void **state)
     send_turn(&f, 2, 3, "spk_3"); /* said after the merge: a new voice may have the name again */
     send_merge(&f, "hall", "spk_1", "spk_9"); /* another stream's voices are others */
     sink_fixture_close_sink(&f);
-    assert_string_equal(sink_fixture_content(&f, "out"), "SPEAKER room 1 0.000 1.000 <NA> <NA> spk_1 <NA> <NA>\n"
-                                                         "SPEAKER room 1 1.000 1.000 <NA> <NA> spk_1 <NA> <NA>\n"
-                                                         "SPEAKER room 1 2.000 1.000 <NA> <NA> spk_3 <NA> <NA>\n");
+    assert_string_equal(sink_fixture_content(&f, "out"),
+                        "SPEAKER room 1 0.000 1.000 <NA> <NA> spk_1 <NA> <NA>\n"
+                        "SPEAKER room 1 1.000 1.000 <NA> <NA> spk_1 <NA> <NA>\n"
+                        "SPEAKER room 1 2.000 1.000 <NA> <NA> spk_3 <NA> <NA>\n");
     sink_fixture_done(&f);
 }
 
@@ -73,7 +77,8 @@ static void a_turn_that_replaces_another_stands_alone(void **state)
         sink_fixture_send(&f, e);
     }
     sink_fixture_close_sink(&f);
-    assert_string_equal(sink_fixture_content(&f, "out"), "SPEAKER room 1 0.000 3.000 <NA> <NA> spk_2 <NA> <NA>\n");
+    assert_string_equal(sink_fixture_content(&f, "out"),
+                        "SPEAKER room 1 0.000 3.000 <NA> <NA> spk_2 <NA> <NA>\n");
     sink_fixture_done(&f);
 }
 
@@ -84,7 +89,8 @@ static void without_at_end_a_turn_is_written_at_once(void **state)
 
     sink_fixture_open(&f, "rttm", at_once);
     send_turn(&f, 0, 1, "spk_1");
-    assert_string_equal(sink_fixture_content(&f, "out"), "SPEAKER room 1 0.000 1.000 <NA> <NA> spk_1 <NA> <NA>\n");
+    assert_string_equal(sink_fixture_content(&f, "out"),
+                        "SPEAKER room 1 0.000 1.000 <NA> <NA> spk_1 <NA> <NA>\n");
     sink_fixture_done(&f);
 }
 
@@ -100,8 +106,9 @@ static void names_are_one_field(void **state)
     sink_fixture_send(&f, e);
     send_turn(&f, 1, 2, NULL);
     send_turn(&f, 5, 5, "spk_1"); /* no time at all: no line */
-    assert_string_equal(sink_fixture_content(&f, "out"), "SPEAKER back_room 1 0.000 1.000 <NA> <NA> spk_1_SPEAKER <NA> <NA>\n"
-                                                         "SPEAKER room 1 1.000 1.000 <NA> <NA> unknown <NA> <NA>\n");
+    assert_string_equal(sink_fixture_content(&f, "out"),
+                        "SPEAKER back_room 1 0.000 1.000 <NA> <NA> spk_1_SPEAKER <NA> <NA>\n"
+                        "SPEAKER room 1 1.000 1.000 <NA> <NA> unknown <NA> <NA>\n");
     sink_fixture_done(&f);
 }
 
@@ -116,7 +123,8 @@ static void a_long_run_holds_a_bounded_number_and_loses_none(void **state)
         send_turn(&f, i, i + 0.5, "spk_1");
     assert_true(strlen(sink_fixture_content(&f, "out")) > 0);
     sink_fixture_close_sink(&f);
-    for (const char *line = sink_fixture_content(&f, "out"); *line; line = strchr(line, '\n') + 1, n++) {
+    for (const char *line = sink_fixture_content(&f, "out"); *line;
+         line = strchr(line, '\n') + 1, n++) {
         int t0;
 
         assert_int_equal(sscanf(line, "SPEAKER room 1 %d.000 0.500", &t0), 1);

@@ -97,7 +97,8 @@ static void partials_can_be_switched_off(void **state)
     int fd, master = open_terminal(slave, &fd);
     (void)state;
 
-    sink_fixture_open(&f, "terminal", (const char *const[]){"path", slave, "partials", "false", NULL});
+    sink_fixture_open(&f, "terminal",
+                      (const char *const[]){"path", slave, "partials", "false", NULL});
     speak(&f, WD_EVENT_PARTIAL, "good mor");
     assert_string_equal(seen(master), "");
     sink_fixture_done(&f);

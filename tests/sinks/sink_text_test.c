@@ -5,9 +5,11 @@
 #include <string.h>
 #include <cmocka.h>
 
-static void send_final(struct sink_fixture *f, double t0_s, double t1_s, const char *speaker, const char *text)
+static void send_final(struct sink_fixture *f, double t0_s, double t1_s, const char *speaker,
+                       const char *text)
 {
-    assert_int_equal(sink_fixture_send(f, sink_fixture_event(f, WD_EVENT_FINAL, t0_s, t1_s, speaker, text)), 0);
+    assert_int_equal(
+        sink_fixture_send(f, sink_fixture_event(f, WD_EVENT_FINAL, t0_s, t1_s, speaker, text)), 0);
 }
 
 static void a_paragraph_is_one_speakers_turn(void **state)
@@ -22,8 +24,9 @@ static void a_paragraph_is_one_speakers_turn(void **state)
     send_final(&f, 10, 12, "spk_2", "after a while");
     send_final(&f, 12, 13, NULL, "who knows");
     sink_fixture_close_sink(&f);
-    assert_string_equal(sink_fixture_content(&f, "out"), "spk_1: good morning how are you\n\nspk_2: fine\n\n"
-                                                         "spk_2: after a while\n\nwho knows\n");
+    assert_string_equal(sink_fixture_content(&f, "out"),
+                        "spk_1: good morning how are you\n\nspk_2: fine\n\n"
+                        "spk_2: after a while\n\nwho knows\n");
     sink_fixture_done(&f);
 }
 
@@ -40,7 +43,8 @@ static void times_and_streams_are_told_where_wanted(void **state)
     e->speaker.name = "Anna";
     sink_fixture_send(&f, e);
     sink_fixture_close_sink(&f);
-    assert_string_equal(sink_fixture_content(&f, "out"), "[01:01:01] spk_1: hello\n\n[01:01:02] (hall) Anna: over here\n");
+    assert_string_equal(sink_fixture_content(&f, "out"),
+                        "[01:01:01] spk_1: hello\n\n[01:01:02] (hall) Anna: over here\n");
     sink_fixture_done(&f);
 }
 
@@ -53,8 +57,9 @@ static void a_terminal_that_shows_the_file_is_safe(void **state)
     send_final(&f, 0, 1, "spk\x1b[2J", "a\x1b]0;title\x07 b\xff \xc2\x9b");
     send_final(&f, 1, 2, "spk_2", " \n ");
     sink_fixture_close_sink(&f);
-    assert_string_equal(sink_fixture_content(&f, "out"),
-                        "spk\xef\xbf\xbd[2J: a\xef\xbf\xbd]0;title\xef\xbf\xbd b\xef\xbf\xbd \xef\xbf\xbd\n");
+    assert_string_equal(
+        sink_fixture_content(&f, "out"),
+        "spk\xef\xbf\xbd[2J: a\xef\xbf\xbd]0;title\xef\xbf\xbd b\xef\xbf\xbd \xef\xbf\xbd\n");
     sink_fixture_done(&f);
 }
 

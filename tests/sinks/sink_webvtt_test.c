@@ -47,7 +47,9 @@ static void assert_is_webvtt(const char *text)
         const char *end = strstr(text, "\n\n");
         long long t0, t1;
 
-        assert_int_equal(sscanf(text, "%d:%2d:%2d.%3d --> %d:%2d:%2d.%3d%n", &h0, &m0, &s0, &f0, &h1, &m1, &s1, &f1, &n), 8);
+        assert_int_equal(sscanf(text, "%d:%2d:%2d.%3d --> %d:%2d:%2d.%3d%n", &h0, &m0, &s0, &f0,
+                                &h1, &m1, &s1, &f1, &n),
+                         8);
         t0 = ((h0 * 60LL + m0) * 60 + s0) * 1000 + f0;
         t1 = ((h1 * 60LL + m1) * 60 + s1) * 1000 + f1;
         assert_true(t0 >= last && t1 > t0);
@@ -69,7 +71,8 @@ static void hostile_events_leave_a_valid_file(void **state)
     sink_fixture_open(&f, "webvtt", NULL);
     for (int i = 0; i < SAMPLE_N_FILLINGS; i++)
         for (int k = 0; k < WD_EVENT_N_KINDS; k++) {
-            sink_fixture_send(&f, sample_event(f.pool, (enum wd_event_kind)k, (enum sample_filling)i));
+            sink_fixture_send(&f,
+                              sample_event(f.pool, (enum wd_event_kind)k, (enum sample_filling)i));
             assert_is_webvtt(sink_fixture_content(&f, "out"));
         }
     sink_fixture_done(&f);
@@ -86,7 +89,8 @@ static void after_hup_the_new_file_has_its_header(void **state)
     rename(f.path, moved);
     f.type->reopen(f.sink);
     sink_fixture_send(&f, sink_fixture_event(&f, WD_EVENT_FINAL, 1, 2, NULL, "new"));
-    assert_string_equal(sink_fixture_content(&f, "out"), "WEBVTT\n\n00:00:01.000 --> 00:00:02.000\nnew\n\n");
+    assert_string_equal(sink_fixture_content(&f, "out"),
+                        "WEBVTT\n\n00:00:01.000 --> 00:00:02.000\nnew\n\n");
     assert_string_equal(sink_fixture_content(&f, "old"), "WEBVTT\n\n");
     sink_fixture_done(&f);
 }

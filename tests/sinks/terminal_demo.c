@@ -1,4 +1,5 @@
-/* tests/sinks/terminal_demo.c - shows the terminal sink a short meeting, slowly: for eyes, not part of the tests. */
+/* tests/sinks/terminal_demo.c - shows the terminal sink a short meeting, slowly: for eyes, not part
+ * of the tests. */
 #include "sinks/sink.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,7 +30,8 @@ static void show(struct wd_event *e)
 }
 
 /* Word by word; what lies three words back is settled. */
-static void speak(const char *stream, double t0_s, const char *id, const char *name, const char *text)
+static void speak(const char *stream, double t0_s, const char *id, const char *name,
+                  const char *text)
 {
     char key[27] = "";
     size_t settled[4] = {0};
@@ -70,7 +72,8 @@ int main(int argc, char **argv)
         pause_us = (useconds_t)atoi(argv[1]) * 1000;
     uv_loop_init(&loop);
     sink = calloc(1, wd_sink_terminal.size);
-    if (wd_event_pool_new(4, &pool, &err) < 0 || wd_opt_defaults(wd_sink_terminal.opts, sink, &err) < 0 ||
+    if (wd_event_pool_new(4, &pool, &err) < 0 ||
+        wd_opt_defaults(wd_sink_terminal.opts, sink, &err) < 0 ||
         wd_sink_terminal.open(sink, &loop, &err) < 0) {
         fprintf(stderr, "%s\n", err.text);
         return 1;
@@ -79,16 +82,19 @@ int main(int argc, char **argv)
     e->change = "live";
     e->reason = "samples/meeting.mkv, sound and picture";
     show(e);
-    speak("room", 1.2, "spk_1", NULL, "Good morning everybody and welcome to the meeting of this week.");
+    speak("room", 1.2, "spk_1", NULL,
+          "Good morning everybody and welcome to the meeting of this week.");
     e = event(WD_EVENT_SCENE, "room", 4, 5);
     e->title = "Meeting room";
     e->summary = "Two people sit at a table with a laptop; a red cup stands at the window.";
     e->changes = "the door was opened";
     show(e);
     speak("room", 5.4, "spk_2", "Anna",
-          "Thank you. The delivery of the new machines has been moved again, this time to the end of the month, and I do not "
+          "Thank you. The delivery of the new machines has been moved again, this time to the end "
+          "of the month, and I do not "
           "think that anybody has told the people in the north hall about it yet.");
-    speak("room", 15, "spk_3", NULL, "I will call them \xe4\xbc\x9a\xe8\xad\xb0 after this, \x1b[31mred\x1b[0m caf\xc3\xa9.");
+    speak("room", 15, "spk_3", NULL,
+          "I will call them \xe4\xbc\x9a\xe8\xad\xb0 after this, \x1b[31mred\x1b[0m caf\xc3\xa9.");
     e = event(WD_EVENT_GAP, "room", 20, 22.4);
     e->reason = "the source sent nothing";
     show(e);
@@ -98,7 +104,8 @@ int main(int argc, char **argv)
     show(e);
     speak("door", 3601, "spk_4", "Bartholomew the Second", "Hello, is anybody there?");
     speak("room", 3605, "spk_1", NULL, "This is still going on ...");
-    speak("door", 3606, "spk_4", "Bartholomew the Second", "And so is this, with a line that is long enough to be broken ...");
+    speak("door", 3606, "spk_4", "Bartholomew the Second",
+          "And so is this, with a line that is long enough to be broken ...");
     if (argc > 2)
         sleep((unsigned)atoi(argv[2]));
     wd_sink_terminal.close(sink);

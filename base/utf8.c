@@ -1,5 +1,8 @@
-/* model/utf8.c - one code point out of UTF-8 bytes, and back. */
-#include "model/utf8.h"
+/* base/utf8.c - one code point out of UTF-8 bytes, and back; its width on a terminal. */
+#include "base/utf8.h"
+
+#include <locale.h>
+#include <wchar.h>
 
 bool wd_utf8_next(const char *p, size_t n, uint32_t *ret_cp, size_t *ret_n)
 {
@@ -69,4 +72,46 @@ size_t wd_utf8_put(uint32_t cp, char out[4])
     out[2] = (char)(0x80 | (cp >> 6 & 0x3f));
     out[3] = (char)(0x80 | (cp & 0x3f));
     return 4;
+}
+
+size_t wd_utf8_read(const char *p, size_t n, uint32_t *ret_cp)
+{
+    size_t used;
+
+    if (!wd_utf8_next(p, n, ret_cp, &used))
+        *ret_cp = WD_UTF8_REPLACEMENT;
+    return used;
+}
+
+/* wcwidth knows only what the locale's character set holds, and the daemon may run in "C": ask in
+ * C.UTF-8. The object is made once and kept: a locale is no state of a sink. */
+static int width_of(uint32_t c)
+{
+    static locale_t utf8;
+    locale_t before;
+    int width;
+
+    if (!utf8)
+        utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
+    if (!utf8)
+        return 1;
+    before = uselocale(utf8);
+    width = wcwidth((wchar_t)c);
+    uselocale(before);
+    return width;
+}
+
+int wd_utf8_columns(uint32_t c)
+{
+    int width;
+
+    if (c < 0x20 || (c >= 0x7f && c < 0xa0))
+        return -1;
+    if (c < 0x7f)
+        return 1;
+    if (c == 0x200e || c == 0x200f || c == 0x061c || (c >= 0x2028 && c <= 0x202e) ||
+        (c >= 0x2066 && c <= 0x2069))
+        return -1;
+    width = width_of(c);
+    return width < 0 ? -1 : width;
 }

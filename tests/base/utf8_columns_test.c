@@ -1,5 +1,5 @@
 /* tests/sinks/utf8_test.c - decoding against what Unicode prescribes, and the widths. */
-#include "sinks/utf8.h"
+#include "base/utf8.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
@@ -16,10 +16,11 @@ static void every_character_survives_the_round_trip(void **state)
         if (c >= 0xd800 && c < 0xe000)
             continue;
         n = wd_utf8_put(c, b);
-        assert_int_equal(wd_utf8_next(b, n, &back), n);
+        assert_int_equal(wd_utf8_read(b, n, &back), n);
         assert_int_equal(back, c);
-        for (size_t cut = 1; cut < n; cut++) { /* a cut-off character is one replacement, all of it */
-            assert_int_equal(wd_utf8_next(b, cut, &back), cut);
+        for (size_t cut = 1; cut < n;
+             cut++) { /* a cut-off character is one replacement, all of it */
+            assert_int_equal(wd_utf8_read(b, cut, &back), cut);
             assert_int_equal(back, WD_UTF8_REPLACEMENT);
         }
     }
@@ -32,10 +33,10 @@ static void broken_text_gives_one_replacement_per_longest_beginning(void **state
         const char *text;
         int n_replacements, n_others;
     } cases[] = {
-        {"\xc0\xaf\xe0\x80\xbf\xf0\x81\x82\x41", 8, 1},             /* overlong */
-        {"\xed\xa0\x80\xed\xbf\xbf\xed\xaf\x41", 8, 1},             /* surrogates */
-        {"\xf4\x91\x92\x93\xff\x41\x80\xbf\x42", 7, 2},             /* beyond, stray */
-        {"\xe1\x80\xe2\xf0\x91\x92\xf1\xbf\x41", 4, 1},             /* cut off by the next one */
+        {"\xc0\xaf\xe0\x80\xbf\xf0\x81\x82\x41", 8, 1}, /* overlong */
+        {"\xed\xa0\x80\xed\xbf\xbf\xed\xaf\x41", 8, 1}, /* surrogates */
+        {"\xf4\x91\x92\x93\xff\x41\x80\xbf\x42", 7, 2}, /* beyond, stray */
+        {"\xe1\x80\xe2\xf0\x91\x92\xf1\xbf\x41", 4, 1}, /* cut off by the next one */
     };
     (void)state;
 
@@ -46,7 +47,7 @@ static void broken_text_gives_one_replacement_per_longest_beginning(void **state
         while (at < n) {
             uint32_t c;
 
-            at += wd_utf8_next(cases[i].text + at, n - at, &c);
+            at += wd_utf8_read(cases[i].text + at, n - at, &c);
             if (c == WD_UTF8_REPLACEMENT)
                 n_replacements++;
             else
@@ -70,7 +71,8 @@ static void widths_are_those_of_a_terminal(void **state)
 
 static void what_moves_a_terminal_has_no_width(void **state)
 {
-    static const uint32_t never[] = {0x07, 0x0a, 0x1b, 0x7f, 0x85, 0x9b, 0x200e, 0x2028, 0x202e, 0x2066, 0x2069};
+    static const uint32_t never[] = {0x07,   0x0a,   0x1b,   0x7f,   0x85,  0x9b,
+                                     0x200e, 0x2028, 0x202e, 0x2066, 0x2069};
     (void)state;
 
     for (size_t i = 0; i < sizeof never / sizeof never[0]; i++)

@@ -1,5 +1,5 @@
-/* tests/model/utf8_test.c - code points out of bytes and back, and where bytes are none. */
-#include "model/utf8.h"
+/* tests/base/utf8_test.c - code points out of bytes and back, and where bytes are none. */
+#include "base/utf8.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -57,5 +57,5 @@ int main(void)
         cmocka_unit_test(the_maximal_bad_part_is_one_step),
     };
 
-    return cmocka_run_group_tests_name("model/utf8", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("base/utf8", tests, NULL, NULL);
 }
