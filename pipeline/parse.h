@@ -55,6 +55,7 @@ struct wd_parse_word {
     const char *text;    /* in the text of its utterance, not terminated */
     uint32_t len;        /* bytes, UTF-8, punctuation that touches the word included */
     uint32_t first_token, last_token;
+    uint32_t heard_token; /* last one with a letter: the marks behind it are no sound */
     float p;             /* least of its tokens' */
     uint16_t utterance;
     bool complete;       /* known to be over: another began, the line ended, or the model stopped */
