@@ -9,10 +9,11 @@
 #define WD_SETTLE_EDGE_NS INT64_C(1000000000) /* a window is cut at least so long before its end */
 #define WD_SETTLE_QUIET_NS INT64_C(3000000000) /* without a word to cut at: the quietest place of so much */
 
-/* Zeroed is the state of a new window; both only grow. */
+/* Zeroed is the state of a new window; all only grow. */
 struct wd_settle {
     uint32_t n_words;  /* leading words of the hypothesis that are settled */
     uint32_t n_tokens; /* leading tokens, labels before the words included: the next decode is forced with these */
+    uint32_t n_shown;  /* words that were settled before the last call: they may have been published */
 };
 
 /* LocalAgreement-2. before: the last tick's answer, NULL at the first; now: this one's, which began with the n_tokens tokens settled so far
@@ -31,8 +32,9 @@ struct wd_settle_cut {
     uint32_t n_tokens; /* their tokens */
 };
 
-/* Where to cut a window that is full: behind the last settled word (none: the last that is over) whose end lies at least WD_SETTLE_EDGE_NS
- * before its end; where there is none, at the quietest place of its last 3 s, between two words. speech [n_frames]: probabilities, NULL: not
+/* Where to cut a window that is full: behind the last settled word whose end lies at least WD_SETTLE_EDGE_NS before its end (none in the
+ * second half of the window: the last that is over); where there is none, at the quietest place of its last 3 s, between two words. Never
+ * before a word of n_shown, and in the pause behind the word where there is one. speech [n_frames]: probabilities, NULL: not
  * known; n_frames >= 2. now and times may be NULL when the last answer was bad. */
 struct wd_settle_cut wd_settle_cut(const struct wd_settle *s, const struct wd_parsed *now, const struct wd_align_time *times,
                                    const float *speech, uint32_t n_frames, int64_t t0_ns);
