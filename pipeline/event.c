@@ -63,7 +63,8 @@ int wd_event_pool_new(unsigned n, struct wd_event_pool **ret, struct wd_err *err
         p->slots = calloc(n, sizeof *p->slots);
     if (!p || !p->slots) {
         free(p);
-        return wd_err_set(err, -ENOMEM, "event pool: no memory for %u events of %zu bytes", n, sizeof(struct slot));
+        return wd_err_set(err, -ENOMEM, "event pool: no memory for %u events of %zu bytes", n,
+                          sizeof(struct slot));
     }
     p->n = n;
     if (draw_random(p) < 0) {
@@ -89,7 +90,8 @@ unsigned wd_event_pool_in_use(const struct wd_event_pool *p)
     return p->n_used;
 }
 
-/* 128 bits, five at a time from the right, in Crockford's alphabet. Source: the ULID specification. */
+/* 128 bits, five at a time from the right, in Crockford's alphabet. Source: the ULID
+ * specification. */
 static void ulid_write(uint64_t ms, const unsigned char random[10], char out[27])
 {
     static const char digits[] = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
@@ -175,7 +177,8 @@ void *wd_event_space(struct wd_event *e, size_t n_bytes)
     return memset(s->space + at, 0, n_bytes);
 }
 
-/* How much of text[0..room] ends with a whole character: back over at most three bytes that only continue one. */
+/* How much of text[0..room] ends with a whole character: back over at most three bytes that only
+ * continue one. */
 static size_t whole_characters(const char *text, size_t room)
 {
     size_t n = room;

@@ -1,4 +1,5 @@
-/* pipeline/event.h - the published fact: kind, ids, times, text; immutable once published, counted references, from a pool. */
+/* pipeline/event.h - the published fact: kind, ids, times, text; immutable once published, counted
+ * references, from a pool. */
 #pragma once
 #include "base/err.h"
 #include <stdbool.h>
@@ -39,31 +40,36 @@ struct wd_event_speaker {
     float confidence; /* 0..1 */
 };
 
-/* Strings and arrays lie in the event itself (wd_event_text, wd_event_words); NULL / 0 where a kind has no such field. Times are stream time. */
+/* Strings and arrays lie in the event itself (wd_event_text, wd_event_space) or are literals: a slow
+ * sink may read them long after they were published. NULL / 0 where a kind has no such field. Times
+ * are stream time. */
 struct wd_event {
     enum wd_event_kind kind;
-    char id[27];                 /* ULID: sorts by time, unique */
+    char id[27]; /* ULID: sorts by time, unique */
     const char *stream;
     int64_t t0_ns, t1_ns;
-    int64_t utc_ns;              /* of t0, ns since 1970; 0 = not known */
+    int64_t utc_ns; /* of t0, ns since 1970; 0 = not known */
     int64_t emitted_utc_ns;
-    uint32_t rev;                /* of the same utterance: partials count up, the final is the last */
-    const char *supersedes;      /* id of the first event of what this one replaces; NULL */
+    uint32_t rev;           /* of the same utterance: partials count up, the final is the last */
+    const char *supersedes; /* id of the first event of what this one replaces; NULL */
     const char *model, *model_hash;
 
-    const char *text;            /* partial, final, answer, notice (the sentence) */
-    uint32_t n_settled;          /* partial: bytes of text that will not change any more */
+    const char *text;   /* partial, final, answer, notice (the sentence) */
+    uint32_t n_settled; /* partial: bytes of text that will not change any more */
     const char *lang;
     const struct wd_event_word *words;
     uint32_t n_words;
     struct wd_event_speaker speaker; /* partial, final, turn, speaker */
 
-    const char *title, *summary, *changes, *concerns; /* scene; alert: title is the rule; answer: title is the question */
-    float confidence;                                 /* scene, alert: 0..1 */
-    const int64_t *picture_ns;                        /* scene, alert: times of the pictures it rests on */
+    /* scene; alert: title is the rule; answer: title is the question */
+    const char *title, *summary, *changes, *concerns;
+    float confidence;          /* scene, alert: 0..1 */
+    const int64_t *picture_ns; /* scene, alert: times of the pictures it rests on */
     uint32_t n_pictures;
 
-    const char *change; /* speaker: "new", "named", "merged", "split"; source: the state; lag: the shedding step; notice: a short code */
+    /* speaker: "new", "named", "merged", "split"; source: "connecting", "live", "stalled", "lost",
+     * "ended"; lag: the shedding step, NULL when nothing is shed; notice: a short code */
+    const char *change;
     const char *reason; /* source, gap: in words */
     const char *into;   /* speaker merged: the id that stays */
     double behind_s;    /* lag */
@@ -78,18 +84,22 @@ struct wd_event {
 
 #define WD_EVENT_SPACE 32768 /* bytes of strings and arrays in one event */
 
-/* A fixed number of events. Memory is touched only as events are in use at the same time, so `n` can be generous: what
- * waits in a slow sink's queue (1024 a sink, see sinks/router.h) stays out of the pool. Loop thread. */
+/* A fixed number of events. Memory is touched only as events are in use at the same time, so `n`
+ * can be generous: what waits in a slow sink's queue (1024 a sink, see sinks/router.h) stays out of
+ * the pool. Loop thread. */
 struct wd_event_pool;
 int wd_event_pool_new(unsigned n, struct wd_event_pool **ret, struct wd_err *err);
-struct wd_event_pool *wd_event_pool_free(struct wd_event_pool *p); /* after all events were given back */
+/* After all events were given back. */
+struct wd_event_pool *wd_event_pool_free(struct wd_event_pool *p);
 unsigned wd_event_pool_in_use(const struct wd_event_pool *p);
 
-/* A zeroed event with id and emitted_utc set (from `now_utc_ns`), one reference; NULL when the pool is empty. Loop thread. */
+/* A zeroed event with id and emitted_utc set (from `now_utc_ns`), one reference; NULL when the pool
+ * is empty. Loop thread. */
 struct wd_event *wd_event_new(struct wd_event_pool *p, enum wd_event_kind kind, int64_t now_utc_ns);
 struct wd_event *wd_event_ref(struct wd_event *e);
 void wd_event_unref(struct wd_event *e);
-/* Room inside the event: a copy of the text, up to its first NUL (cut at a character boundary when full, then e->cut; NULL for
- * NULL), or zeroed space aligned for anything (NULL when full, then e->cut). */
+/* Room inside the event: a copy of the text, up to its first NUL (cut at a character boundary when
+ * full, then e->cut; NULL for NULL), or zeroed space aligned for anything (NULL when full, then
+ * e->cut). */
 const char *wd_event_text(struct wd_event *e, const char *text, size_t len);
 void *wd_event_space(struct wd_event *e, size_t n_bytes);

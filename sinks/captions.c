@@ -1,5 +1,4 @@
-/* sinks/captions.c - one write an event, with all its cues: whenever the daemon ends, the file
- * holds whole ones. */
+/* sinks/captions.c - one write an event, with all its cues: the file always holds whole ones. */
 #include "sinks/captions.h"
 #include "base/log.h"
 #include "sinks/out.h"

@@ -1,5 +1,5 @@
-/* sinks/captions.h - what the SRT and the WebVTT file have in common: cues of finals, numbered,
- * appended whole. Loop thread. */
+/* sinks/captions.h - what SRT and WebVTT files have in common: cues, numbered, appended whole.
+ * Loop thread. */
 #pragma once
 #include "sinks/cues.h"
 #include "sinks/sink.h"

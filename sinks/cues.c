@@ -1,5 +1,4 @@
-/* sinks/cues.c - greedy: a cue takes word after word until a line, the time or a sentence is full.
- */
+/* sinks/cues.c - greedy: a cue takes words until its lines, its time or a sentence is full. */
 #include "sinks/cues.h"
 #include "base/utf8.h"
 #include <stdbool.h>

@@ -1,5 +1,5 @@
-/* sinks/cues.h - a spoken text cut into pieces that fit on a picture: few short lines, few seconds,
- * never back in time. Pure. */
+/* sinks/cues.h - a spoken text cut into captions: few short lines, few seconds, never back in time.
+ * Pure. */
 #pragma once
 #include "pipeline/event.h"
 

@@ -1,5 +1,4 @@
-/* sinks/screen.c - lays out events in columns and keeps account of the lines that can be rewritten.
- */
+/* sinks/screen.c - lays out events in columns, and knows which lines can be rewritten. */
 #include "sinks/screen.h"
 #include "sinks/cues.h"
 #include "base/utf8.h"
@@ -30,14 +29,15 @@ struct live { /* one utterance that is not final */
 struct state {
     struct live live[N_LIVE]; /* oldest first */
     unsigned n_live;
-    unsigned n_lines,
-        line_columns[N_LIVE_LINES]; /* on the terminal now, the cursor at the end of the last */
+    /* on the terminal now, the cursor at the end of the last */
+    unsigned n_lines, line_columns[N_LIVE_LINES];
     char first_stream[NAME_BYTES];
     bool any_stream, several_streams;
     unsigned label_columns, stream_columns;
 };
 
-struct paragraph {                         /* what is to be laid out */
+/* What is to be laid out. */
+struct paragraph {
     const char *stream, *label, *color_of; /* color_of: the speaker's id; NULL: no speaker */
     int64_t t0_ns;
     bool dim;

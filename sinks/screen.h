@@ -6,8 +6,8 @@
 #define WD_SCREEN_BYTES (16 * WD_EVENT_SPACE) /* at most, of one drawing */
 
 struct wd_screen_look {
-    bool live; /* the cursor can be moved: lines wrap and partials are shown; else one line an event
-                */
+    /* the cursor can be moved: lines wrap and partials are shown; else one line an event */
+    bool live;
     unsigned n_colors; /* 0, 16 or 256 */
 };
 

@@ -11,11 +11,10 @@ struct wd_sink_type {
     size_t size;    /* of one instance's struct, which the router hands out zeroed */
     uint32_t kinds; /* WD_EVENT_BIT of each kind it gets where the configuration names none */
     const struct wd_opt *opts; /* filled in before open() */
-    int (*open)(void *sink, uv_loop_t *loop,
-                struct wd_err *err); /* on failure leaves nothing open; close() is not called */
-    int (*send)(void *sink,
-                const struct wd_event
-                    *e); /* never waits; -EAGAIN: keep it for later; other errors count as lost */
+    /* On failure leaves nothing open, and close() is not called. */
+    int (*open)(void *sink, uv_loop_t *loop, struct wd_err *err);
+    /* Never waits. -EAGAIN: keep it for later; other errors count as lost. */
+    int (*send)(void *sink, const struct wd_event *e);
     void (*reopen)(void *sink); /* HUP; may be NULL */
     void (*flush)(void *sink);  /* end of a batch of events; may be NULL */
     void (*close)(void *sink);  /* everything accepted is written; leaves the options alone */

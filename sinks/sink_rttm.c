@@ -1,5 +1,4 @@
-/* sinks/sink_rttm.c - who spoke when, as RTTM lines; speakers that turn out to be one are still
- * renamed in what is held. */
+/* sinks/sink_rttm.c - who spoke when, as RTTM lines; what is held can still be renamed. */
 #include "base/log.h"
 #include "sinks/out.h"
 #include "sinks/sink.h"

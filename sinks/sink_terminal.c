@@ -1,5 +1,4 @@
-/* sinks/sink_terminal.c - captions for people: a screen that rewrites what is not settled, or plain
- * lines for a pipe. */
+/* sinks/sink_terminal.c - captions for people: a live screen, or plain lines for a pipe. */
 #include "sinks/cues.h"
 #include "sinks/out.h"
 #include "sinks/sink.h"

@@ -1,5 +1,4 @@
-/* tests/sinks/event_json_test.c - what is written, read back by a JSON library, is what the event
- * said. */
+/* tests/sinks/event_json_test.c - what a JSON library reads back is what the event said. */
 #include "sinks/event_json.h"
 #include "base/utf8.h"
 #include "tests/sinks/sample_events.h"

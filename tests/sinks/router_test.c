@@ -1,5 +1,4 @@
-/* tests/sinks/router_test.c - fan-out, filters, bounded queues and isolation, with sinks that do
- * what the test says. */
+/* tests/sinks/router_test.c - fan-out, filters, bounded queues, isolation; with scripted sinks. */
 #include "sinks/router.h"
 #include "base/log.h"
 #include <errno.h>

@@ -1,5 +1,4 @@
-/* tests/sinks/sample_events.h - one event of every kind in several fillings, to be written and read
- * back. */
+/* tests/sinks/sample_events.h - one event of every kind in several fillings. */
 #pragma once
 #include "pipeline/event.h"
 

@@ -1,5 +1,4 @@
-/* tests/sinks/screen_test.c - what stands on the terminal, seen through a small one that knows the
- * sequences used. */
+/* tests/sinks/screen_test.c - what stands on the terminal, seen through a small imitated one. */
 #include "sinks/screen.h"
 #include "base/utf8.h"
 #include "tests/sinks/sample_events.h"

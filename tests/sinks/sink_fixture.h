@@ -1,5 +1,4 @@
-/* tests/sinks/sink_fixture.h - a sink on a file in a folder of its own, fed with events of few
- * words. */
+/* tests/sinks/sink_fixture.h - a sink on a file in a folder of its own. */
 #pragma once
 #include "sinks/sink.h"
 

@@ -1,5 +1,4 @@
-/* tests/sinks/terminal_demo.c - shows the terminal sink a short meeting, slowly: for eyes, not part
- * of the tests. */
+/* tests/sinks/terminal_demo.c - a short meeting on the terminal, slowly: for eyes, not a test. */
 #include "sinks/sink.h"
 #include <stdio.h>
 #include <stdlib.h>

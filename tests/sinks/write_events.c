@@ -1,5 +1,4 @@
-/* tests/sinks/write_events.c - writes one event of every kind in several fillings as JSON lines,
- * for schema_test.sh. */
+/* tests/sinks/write_events.c - every kind of event as JSON lines, for schema_test.sh. */
 #include "sinks/event_json.h"
 #include "tests/sinks/sample_events.h"
 #include <stdio.h>
