@@ -18,7 +18,7 @@
 #define N_PICTURES 16                 /* that wait, flat-out */
 #define N_POOL 40                     /* these, and those still looked at */
 #define DUE_SLACK_NS INT64_C(1000000) /* times are rounded to milliseconds in many files */
-#define PATIENCE_NS UINT64_C(10000000000)
+#define PATIENCE_NS UINT64_C(3000000000)
 #define WAIT_NS UINT64_C(100000000)   /* nobody sleeps longer without looking around */
 
 /* Samples that follow one another without a hole. */

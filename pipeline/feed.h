@@ -44,7 +44,7 @@ int64_t wd_feed_drift_ns(const struct wd_feed *f); /* timeline.h */
  * converted. */
 int64_t wd_feed_picture_due(struct wd_feed *f, int64_t pts_ns);
 /* RGB bytes [h][stride] of a picture that is shown_w x shown_h when its pixels are square: resized and queued. Flat-out it
- * waits for room; if sound runs dry meanwhile and for ten seconds nobody takes a picture, the oldest is dropped, for one who
+ * waits for room; if sound runs dry meanwhile and for three seconds nobody takes a picture, the oldest is dropped, for one who
  * waits for sound only would wait for ever. -ECANCELED: stop now; -EINVAL: a size that cannot be. */
 int wd_feed_picture(struct wd_feed *f, const uint8_t *rgb, size_t stride, uint32_t w, uint32_t h, uint32_t shown_w,
                     uint32_t shown_h, int64_t t_ns, struct wd_err *err);

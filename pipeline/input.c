@@ -212,7 +212,6 @@ int wd_input_open(uv_loop_t *loop, const struct wd_input_opts *opts, const struc
                   struct wd_input **ret, struct wd_err *err)
 {
     struct wd_feed_opts fo = {
-        .mode = mode_of(opts),
         .audio = !opts->no_audio,
         .picture_budget = opts->picture_budget,
         .picture_interval_ns = opts->picture_interval_ns,
@@ -226,6 +225,7 @@ int wd_input_open(uv_loop_t *loop, const struct wd_input_opts *opts, const struc
         if (r < 0)
             return r;
     }
+    fo.mode = mode_of(opts);
     in = calloc(1, sizeof *in);
     if (!in)
         return wd_err_set(err, -ENOMEM, "%s: out of memory", opts->name);

@@ -5,6 +5,11 @@ AM_TESTS_ENVIRONMENT = WITNESSD_DATADIR='$(abs_top_srcdir)'; export WITNESSD_DAT
 
 if HAVE_CMOCKA
 # base
+check_PROGRAMS += tests/base/ring_test
+TESTS += tests/base/ring_test
+tests_base_ring_test_SOURCES = tests/base/ring_test.c
+tests_base_ring_test_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_base_ring_test_LDADD = libbase.a $(CMOCKA_LIBS)
 check_PROGRAMS += tests/base/paths_test
 TESTS += tests/base/paths_test
 tests_base_paths_test_SOURCES = tests/base/paths_test.c
@@ -115,6 +120,51 @@ tests_nano_test_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_nano_test_LDADD = $(CLI_LIBS) $(CLI_SYSLIBS) $(CMOCKA_LIBS)
 
 # pipeline
+check_PROGRAMS += tests/pipeline/sources_test
+TESTS += tests/pipeline/sources_test
+tests_pipeline_sources_test_SOURCES = tests/pipeline/sources_test.c
+tests_pipeline_sources_test_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_pipeline_sources_test_LDADD = $(PIPELINE_LIBS) $(PIPELINE_SYSLIBS) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/pipeline/source_portaudio_test
+TESTS += tests/pipeline/source_portaudio_test
+tests_pipeline_source_portaudio_test_SOURCES = tests/pipeline/source_portaudio_test.c tests/pipeline/play.h tests/pipeline/play.c
+tests_pipeline_source_portaudio_test_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_pipeline_source_portaudio_test_LDADD = $(PIPELINE_LIBS) $(PIPELINE_SYSLIBS) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/pipeline/source_gst_test
+TESTS += tests/pipeline/source_gst_test
+tests_pipeline_source_gst_test_SOURCES = tests/pipeline/source_gst_test.c tests/pipeline/play.h tests/pipeline/play.c
+tests_pipeline_source_gst_test_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_pipeline_source_gst_test_LDADD = $(PIPELINE_LIBS) $(PIPELINE_SYSLIBS) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/pipeline/source_ffmpeg_test
+TESTS += tests/pipeline/source_ffmpeg_test
+tests_pipeline_source_ffmpeg_test_SOURCES = tests/pipeline/source_ffmpeg_test.c tests/pipeline/play.h tests/pipeline/play.c
+tests_pipeline_source_ffmpeg_test_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_pipeline_source_ffmpeg_test_LDADD = $(PIPELINE_LIBS) $(PIPELINE_SYSLIBS) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/pipeline/input_test
+TESTS += tests/pipeline/input_test
+tests_pipeline_input_test_SOURCES = tests/pipeline/input_test.c tests/pipeline/play.h tests/pipeline/play.c
+tests_pipeline_input_test_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_pipeline_input_test_LDADD = $(PIPELINE_LIBS) $(PIPELINE_SYSLIBS) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/pipeline/feed_test
+TESTS += tests/pipeline/feed_test
+tests_pipeline_feed_test_SOURCES = tests/pipeline/feed_test.c
+tests_pipeline_feed_test_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_pipeline_feed_test_LDADD = $(PIPELINE_LIBS) $(PIPELINE_SYSLIBS) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/pipeline/resample_test
+TESTS += tests/pipeline/resample_test
+tests_pipeline_resample_test_SOURCES = tests/pipeline/resample_test.c
+tests_pipeline_resample_test_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_pipeline_resample_test_LDADD = $(PIPELINE_LIBS) $(PIPELINE_SYSLIBS) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/pipeline/framer_test
+TESTS += tests/pipeline/framer_test
+tests_pipeline_framer_test_SOURCES = tests/pipeline/framer_test.c
+tests_pipeline_framer_test_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_pipeline_framer_test_LDADD = $(PIPELINE_LIBS) $(PIPELINE_SYSLIBS) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/pipeline/timeline_test
+TESTS += tests/pipeline/timeline_test
+tests_pipeline_timeline_test_SOURCES = tests/pipeline/timeline_test.c
+tests_pipeline_timeline_test_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_pipeline_timeline_test_LDADD = $(PIPELINE_LIBS) $(PIPELINE_SYSLIBS) $(CMOCKA_LIBS)
 EXTRA_DIST += tests/pipeline/data/word_times.json tests/pipeline/data/word_times.u16
 check_PROGRAMS += tests/pipeline/parse_test
 TESTS += tests/pipeline/parse_test
