@@ -1,4 +1,5 @@
-/* pipeline/align.c - when was each word said: attention of the written tokens to the sound -> times. */
+/* pipeline/align.c - when was each word said: attention of the written tokens to the sound ->
+ * times. */
 #include "pipeline/align.h"
 
 #include <errno.h>
@@ -7,30 +8,34 @@
 
 #define MAX_FRAMES 1024
 
-/* A frame where nobody speaks costs a word so much of its attention (the whole of it is 1): as if a third of the word had to lie there. */
+/* A frame where nobody speaks costs a word so much of its attention (the whole of it is 1): as if a
+ * third of the word had to lie there. */
 #define SILENCE_COST 0.3
-/* Any frame costs a little, so that a word does not reach out to where it looks at nothing; more where nothing is known of silence. */
+/* Any frame costs a little, so that a word does not reach out to where it looks at nothing; more
+ * where nothing is known of silence. */
 #define FRAME_COST 0.005
 #define UNKNOWN_SILENCE 0.03
 
-/* Attention arrives this much after the sound: the model has to hear a little of what follows to know that a word is over. Median over the
- * words of nano's held-out clips, the same inside a sentence and before a pause. */
+/* Attention arrives this much after the sound: the model has to hear a little of what follows to
+ * know that a word is over. Median over the words of nano's held-out clips, the same inside a
+ * sentence and before a pause. */
 #define LATE_NS INT64_C(60000000)
 #define STEP_NS INT64_C(10000000) /* shortest word */
 
-/* Attention says nothing: less than so much a token looks at sound, or nowhere more than so many times the average. */
+/* Attention says nothing: less than so much a token looks at sound, or nowhere more than so many
+ * times the average. */
 #define LEAST_MASS 0.02
 #define LEAST_PEAK 2.0
 #define SPEAKS 0.35f
 
 struct wd_align {
     uint32_t max_frames, max_words;
-    double *mass;       /* [max_frames + 1]: running sum of the word at hand */
-    double *best;       /* [max_frames + 1]: most attention with the last word over by this frame */
-    double *over;       /* [max_frames + 1] */
-    double *weight;     /* [max_frames + 1]: running sum, of silence first, of speech then */
-    uint16_t *start;    /* [max_words][max_frames + 1]: where a word that ends here begins */
-    uint16_t *end;      /* [max_words][max_frames + 1]: where the last word that is over by here ends */
+    double *mass;    /* [max_frames + 1]: running sum of the word at hand */
+    double *best;    /* [max_frames + 1]: most attention with the last word over by this frame */
+    double *over;    /* [max_frames + 1] */
+    double *weight;  /* [max_frames + 1]: running sum, of silence first, of speech then */
+    uint16_t *start; /* [max_words][max_frames + 1]: where a word that ends here begins */
+    uint16_t *end; /* [max_words][max_frames + 1]: where the last word that is over by here ends */
     uint16_t known[WD_PARSE_MAX_WORDS]; /* words whose attention says something */
     uint16_t from[WD_PARSE_MAX_WORDS], to[WD_PARSE_MAX_WORDS]; /* frames [from, to) of them */
     float sure[WD_PARSE_MAX_WORDS];
@@ -42,7 +47,8 @@ int wd_align_new(uint32_t max_frames, struct wd_align **ret, struct wd_err *err)
     size_t row = (size_t)max_frames + 1;
 
     if (max_frames == 0 || max_frames > MAX_FRAMES)
-        return wd_err_set(err, -EINVAL, "word times: windows of %u frames, expected 1..%d", max_frames, MAX_FRAMES);
+        return wd_err_set(err, -EINVAL, "word times: windows of %u frames, expected 1..%d",
+                          max_frames, MAX_FRAMES);
     a = calloc(1, sizeof *a);
     if (a) {
         a->max_frames = max_frames;
@@ -123,10 +129,10 @@ static double silence(const struct wd_align_in *in, uint32_t f)
     return FRAME_COST + (in->speech ? 1 - clamp01(in->speech[f]) : UNKNOWN_SILENCE);
 }
 
-/* Frames for the words whose attention says something: in order, none shared, as much of each word's attention in its own frames as can be.
- *     best_k(e) = max over s < e of  over_k-1(s) + sum of [s, e) (attention_k - SILENCE_COST * silence)
- *     over_k(s) = max over e <= s of best_k(e)
- * Words without attention between two others keep a frame each. Returns how many there are. */
+/* Frames for the words whose attention says something: in order, none shared, as much of each
+ * word's attention in its own frames as can be. best_k(e) = max over s < e of  over_k-1(s) + sum of
+ * [s, e) (attention_k - SILENCE_COST * silence) over_k(s) = max over e <= s of best_k(e) Words
+ * without attention between two others keep a frame each. Returns how many there are. */
 static uint32_t place(struct wd_align *a, const struct wd_align_in *in)
 {
     uint32_t n = in->n_frames, row = n + 1, k = 0, at, before = 0;
@@ -190,12 +196,15 @@ static int64_t at_share(const struct wd_align *al, uint32_t a, uint32_t b, doubl
     while (f + 1 < b && al->weight[f + 1] <= want)
         f++;
     in_frame = al->weight[f + 1] - al->weight[f];
-    return f * WD_ALIGN_FRAME_NS + (int64_t)((double)WD_ALIGN_FRAME_NS * (in_frame > 0 ? (want - al->weight[f]) / in_frame : 0));
+    return f * WD_ALIGN_FRAME_NS +
+           (int64_t)((double)WD_ALIGN_FRAME_NS *
+                     (in_frame > 0 ? (want - al->weight[f]) / in_frame : 0));
 }
 
-/* Words [first, end) whose attention says nothing share the speech in frames [from, to) by their letters. */
-static void share_out(struct wd_align *a, const struct wd_align_in *in, uint32_t first, uint32_t end, uint32_t from, uint32_t to,
-                      struct wd_align_time *ret)
+/* Words [first, end) whose attention says nothing share the speech in frames [from, to) by their
+ * letters. */
+static void share_out(struct wd_align *a, const struct wd_align_in *in, uint32_t first,
+                      uint32_t end, uint32_t from, uint32_t to, struct wd_align_time *ret)
 {
     uint64_t letters = 0, at = 0;
     uint32_t earliest = from;
@@ -211,7 +220,8 @@ static void share_out(struct wd_align *a, const struct wd_align_in *in, uint32_t
         for (uint32_t i = 0; i < first; i++)
             if (seen_by(in, i) < seen_by(in, first) && seen_by(in, i) > earliest)
                 earliest = seen_by(in, i);
-        /* A word is written a little after it was said: what is new since the last tick may have begun half a second before it. */
+        /* A word is written a little after it was said: what is new since the last tick may have
+         * begun half a second before it. */
         earliest = earliest > from + 12 ? earliest - 12 : from;
         if (earliest + (end - first) <= to)
             from = earliest;
@@ -229,7 +239,8 @@ static void share_out(struct wd_align *a, const struct wd_align_in *in, uint32_t
     for (uint32_t i = first; i < end; i++) {
         ret[i].t0_ns = at_share(a, from, to, (double)at / (double)letters);
         at += in->parsed->words[i].len + 1;
-        ret[i].t1_ns = i + 1 == end ? to * WD_ALIGN_FRAME_NS : at_share(a, from, to, (double)at / (double)letters);
+        ret[i].t1_ns = i + 1 == end ? to * WD_ALIGN_FRAME_NS
+                                    : at_share(a, from, to, (double)at / (double)letters);
         ret[i].confidence = 0;
     }
 }
@@ -260,14 +271,16 @@ static void tidy(const struct wd_align_in *in, struct wd_align_time *t)
     }
 }
 
-int wd_align_words(struct wd_align *a, const struct wd_align_in *in, struct wd_align_time *ret, struct wd_err *err)
+int wd_align_words(struct wd_align *a, const struct wd_align_in *in, struct wd_align_time *ret,
+                   struct wd_err *err)
 {
     uint32_t n_words = in->parsed->n_words, known, at = 0, word = 0;
 
     if (n_words == 0)
         return 0;
     if (in->n_frames == 0 || in->n_frames > a->max_frames)
-        return wd_err_set(err, -EINVAL, "word times: a window of %u frames, expected 1..%u", in->n_frames, a->max_frames);
+        return wd_err_set(err, -EINVAL, "word times: a window of %u frames, expected 1..%u",
+                          in->n_frames, a->max_frames);
     known = place(a, in);
     for (uint32_t k = 0; k < known; k++) {
         uint32_t i = a->known[k];
@@ -299,11 +312,12 @@ static uint32_t spoken_length(const struct wd_parse_word *w)
     return n;
 }
 
-void wd_align_seen(const struct wd_parsed *before, const uint32_t *seen_before, const struct wd_parsed *now, uint32_t n_frames,
-                   uint32_t *ret)
+void wd_align_seen(const struct wd_parsed *before, const uint32_t *seen_before,
+                   const struct wd_parsed *now, uint32_t n_frames, uint32_t *ret)
 {
     for (uint32_t i = 0; i < now->n_words; i++) {
-        const struct wd_parse_word *w = &now->words[i], *b = before && i < before->n_words ? &before->words[i] : NULL;
+        const struct wd_parse_word *w = &now->words[i],
+                                   *b = before && i < before->n_words ? &before->words[i] : NULL;
         uint32_t n = spoken_length(w);
         bool same = b && seen_before && spoken_length(b) == n && memcmp(w->text, b->text, n) == 0;
 

@@ -11,7 +11,8 @@ libpipeline_a_SOURCES += pipeline/timeline.h pipeline/timeline.c
 libpipeline_a_SOURCES += pipeline/resample.h pipeline/resample.c
 libpipeline_a_SOURCES += pipeline/framer.h pipeline/framer.c
 libpipeline_a_SOURCES += pipeline/input.h pipeline/input.c
-libpipeline_a_SOURCES += pipeline/parse.h pipeline/parse.c pipeline/parse_scene.c pipeline/settle.h pipeline/settle.c \
+libpipeline_a_SOURCES += pipeline/parse.h pipeline/parse.c pipeline/parse_guard.h pipeline/parse_guard.c \
+	pipeline/parse_scene.c pipeline/settle.h pipeline/settle.c \
 	pipeline/align.h pipeline/align.c pipeline/window.h pipeline/window.c
 libpipeline_a_SOURCES += pipeline/source_gst.c
 libpipeline_a_SOURCES += pipeline/source_portaudio.h pipeline/source_portaudio.c

@@ -2,49 +2,14 @@
 #include "pipeline/parse.h"
 
 #include "base/utf8.h"
+#include "pipeline/parse_guard.h"
 
 #include <errno.h>
 #include <string.h>
 
-/* Clean text before it is cut into words: blanks and labels come on top of what an utterance holds. */
+/* Clean text before it is cut into words: blanks and labels come on top of what an utterance holds.
+ */
 #define MAX_FLAT (WD_PARSE_MAX_TEXT + 4096)
-#define REPLACEMENT UINT32_C(0xfffd)
-
-/* Repeats that are no speech any more; a person says "no, no, no, no" now and then. */
-#define LOOP_MAX_GRAM 8
-#define LOOP_TIMES 4
-#define LOOP_TOKENS 24
-#define LOOP_WORDS 12
-
-/* Said in no time, so that a short "yes, of course" that the gate half missed is no offence. */
-#define FREE_WORDS 6
-#define FREE_CHARS 60
-
-const char *const wd_parse_answers[] = {
-    "here is the transcription", "here is the transcript", "here's the transcription", "here's the transcript",
-    "here is a transcription", "here's a transcription", "sure, here is the", "sure, here's the", "sure! here is the",
-    "sure! here's the", "certainly, here is the", "certainly! here is the", "the transcription of the", "the transcript of the",
-    "the audio contains", "the audio clip contains", "the audio file contains", "the provided audio", "the audio provided",
-    "no speech detected", "no speech was detected", "no audible speech", "there is no speech in the", "i cannot transcribe",
-    "i can't transcribe", "i am unable to transcribe", "i'm unable to transcribe", "i'm sorry, but i cannot transcribe",
-    "i'm sorry, but i can't transcribe", "please provide the audio", "please upload the audio", "as an ai language model",
-    "*as a large language model", "*i'm a large language model", "*i am a large language model",
-    "*unable to process audio", "*cannot process audio", "*can't process audio",
-};
-const uint32_t wd_parse_n_answers = sizeof wd_parse_answers / sizeof *wd_parse_answers;
-
-const char *wd_parse_bad_name(enum wd_parse_bad bad)
-{
-    static const char *const names[WD_PARSE_N_BAD] = {
-        [WD_PARSE_FINE] = "it is a transcript",
-        [WD_PARSE_ANSWERED] = "it answered instead of transcribing",
-        [WD_PARSE_TOO_MUCH] = "it wrote more than can be said in the time",
-        [WD_PARSE_NO_SPEECH] = "it wrote words where nobody spoke",
-        [WD_PARSE_THOUGHT] = "it did not come to an end of thinking",
-    };
-
-    return (unsigned)bad < WD_PARSE_N_BAD ? names[bad] : "?";
-}
 
 /* Clean text, and the token each byte came from. */
 struct flat {
@@ -84,24 +49,16 @@ int wd_parse_check_label(const char *what, const char *label, struct wd_err *err
     struct label l;
 
     if (!label_split(label, &l))
-        return wd_err_set(err, -EINVAL, "%s: expected one {n} with something before and behind it, as in \"S{n}: \", got \"%.40s\"",
+        return wd_err_set(err, -EINVAL,
+                          "%s: expected one {n} with something before and behind it, as in \"S{n}: "
+                          "\", got \"%.40s\"",
                           what, label);
     return 0;
-}
-
-static char lower(char c)
-{
-    return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
 }
 
 static bool is_digit(char c)
 {
     return c >= '0' && c <= '9';
-}
-
-static bool is_alnum(char c)
-{
-    return is_digit(c) || (lower(c) >= 'a' && lower(c) <= 'z');
 }
 
 static uint32_t skip_blanks(const struct flat *f, uint32_t at)
@@ -116,13 +73,14 @@ static bool same_text(const struct flat *f, uint32_t at, const char *s, size_t n
     if (n > f->n - at)
         return false;
     for (size_t i = 0; i < n; i++)
-        if (lower(f->text[at + i]) != lower(s[i]))
+        if (wd_parse_guard_lower(f->text[at + i]) != wd_parse_guard_lower(s[i]))
             return false;
     return true;
 }
 
 /* 1..99 and where the text goes on; 0: no label stands at `at`. */
-static uint32_t label_at(const struct label *l, const struct flat *f, uint32_t at, uint32_t *ret_next)
+static uint32_t label_at(const struct label *l, const struct flat *f, uint32_t at,
+                         uint32_t *ret_next)
 {
     uint32_t number = 0, digits = 0;
 
@@ -145,7 +103,8 @@ static bool label_begins(const struct label *l, const struct flat *f, uint32_t a
 {
     size_t i = 0;
 
-    while (i < l->n_before && at < f->n && lower(f->text[at]) == lower(l->before[i]))
+    while (i < l->n_before && at < f->n &&
+           wd_parse_guard_lower(f->text[at]) == wd_parse_guard_lower(l->before[i]))
         at++, i++;
     if (at == f->n)
         return i > 0;
@@ -165,13 +124,15 @@ static uint32_t clean(uint32_t c)
 {
     if (c == '\n' || c == 0x2028 || c == 0x2029)
         return '\n';
-    if (c == '\t' || c == 0xa0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200a) || c == 0x202f || c == 0x205f || c == 0x3000)
+    if (c == '\t' || c == 0xa0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200a) || c == 0x202f ||
+        c == 0x205f || c == 0x3000)
         return ' ';
     if (c < 0x20 || (c >= 0x7f && c <= 0x9f))
         return 0;
     /* Invisible, or turning the direction of what follows. */
-    if (c == 0x200b || c == 0x200e || c == 0x200f || (c >= 0x202a && c <= 0x202e) || (c >= 0x2060 && c <= 0x206f) || c == 0xfeff ||
-        (c >= 0xfff9 && c <= 0xfffb) || (c >= 0xe0000 && c <= 0xe007f))
+    if (c == 0x200b || c == 0x200e || c == 0x200f || (c >= 0x202a && c <= 0x202e) ||
+        (c >= 0x2060 && c <= 0x206f) || c == 0xfeff || (c >= 0xfff9 && c <= 0xfffb) ||
+        (c >= 0xe0000 && c <= 0xe007f))
         return 0;
     return c;
 }
@@ -216,10 +177,10 @@ static void flush(struct flat *f, struct pending *p, bool all)
         size_t n;
         bool ok = wd_utf8_next(p->bytes, p->n, &c, &n);
 
-        if (!ok && !all && n == p->n && p->n < utf8_length(p->bytes[0]) && (unsigned char)p->bytes[0] < 0xf5 &&
-            (unsigned char)p->bytes[0] >= 0xc2)
+        if (!ok && !all && n == p->n && p->n < utf8_length(p->bytes[0]) &&
+            (unsigned char)p->bytes[0] < 0xf5 && (unsigned char)p->bytes[0] >= 0xc2)
             return; /* the next token may bring the rest */
-        put(f, ok ? c : REPLACEMENT, p->token);
+        put(f, ok ? c : WD_UTF8_REPLACEMENT, p->token);
         if (n == 0 || n > p->n)
             n = p->n;
         memmove(p->bytes, p->bytes + n, p->n - n);
@@ -233,7 +194,8 @@ static bool is_name(const struct wd_parse_token *t, const char *name)
 }
 
 /* Returns whether a thought is still open at the end. *n: tokens before a stop among them. */
-static bool flatten(const struct wd_parse_token *tokens, uint32_t *n, enum wd_parse_end *end, struct flat *f)
+static bool flatten(const struct wd_parse_token *tokens, uint32_t *n, enum wd_parse_end *end,
+                    struct flat *f)
 {
     struct pending p = {.n = 0};
     bool thought = false;
@@ -270,15 +232,17 @@ static bool flatten(const struct wd_parse_token *tokens, uint32_t *n, enum wd_pa
 /* Written without blanks between words: each is a word of its own. */
 static bool is_ideograph(uint32_t c)
 {
-    return (c >= 0x3040 && c <= 0x30ff) || (c >= 0x3400 && c <= 0x4dbf) || (c >= 0x4e00 && c <= 0x9fff) ||
-           (c >= 0xf900 && c <= 0xfaff) || (c >= 0x20000 && c <= 0x3ffff);
+    return (c >= 0x3040 && c <= 0x30ff) || (c >= 0x3400 && c <= 0x4dbf) ||
+           (c >= 0x4e00 && c <= 0x9fff) || (c >= 0xf900 && c <= 0xfaff) ||
+           (c >= 0x20000 && c <= 0x3ffff);
 }
 
 static bool is_mark(uint32_t c)
 {
-    return (c < 0x80 && c > ' ' && !is_alnum((char)c)) || (c >= 0xa1 && c <= 0xbf) || (c >= 0x2010 && c <= 0x2027) ||
-           (c >= 0x2030 && c <= 0x205e) || (c >= 0x3001 && c <= 0x303f) || (c >= 0xff01 && c <= 0xff0f) ||
-           (c >= 0xff1a && c <= 0xff20) || c == REPLACEMENT;
+    return (c < 0x80 && c > ' ' && !wd_parse_guard_alnum((char)c)) || (c >= 0xa1 && c <= 0xbf) ||
+           (c >= 0x2010 && c <= 0x2027) || (c >= 0x2030 && c <= 0x205e) ||
+           (c >= 0x3001 && c <= 0x303f) || (c >= 0xff01 && c <= 0xff0f) ||
+           (c >= 0xff1a && c <= 0xff20) || c == WD_UTF8_REPLACEMENT;
 }
 
 struct builder {
@@ -286,8 +250,8 @@ struct builder {
     const struct wd_parse_token *tokens;
     struct wd_parse_utterance *line; /* NULL: none is open */
     uint32_t label, label_token;
-    bool labelled;                   /* label_token is that of this line */
-    bool letters;                    /* the line has more than marks */
+    bool labelled; /* label_token is that of this line */
+    bool letters;  /* the line has more than marks */
     bool full;
 };
 
@@ -327,8 +291,10 @@ static bool fits(struct builder *b, uint32_t n)
     return false;
 }
 
-/* The bytes [begin, end) of f; letters_end: behind the last letter among them, begin when there is none. */
-static void add_word(struct builder *b, const struct flat *f, uint32_t begin, uint32_t end, uint32_t letters_end, bool glued)
+/* The bytes [begin, end) of f; letters_end: behind the last letter among them, begin when there is
+ * none. */
+static void add_word(struct builder *b, const struct flat *f, uint32_t begin, uint32_t end,
+                     uint32_t letters_end, bool glued)
 {
     const char *text = f->text + begin;
     uint32_t n = end - begin, first_token = f->token[begin], last_token = f->token[end - 1];
@@ -349,7 +315,8 @@ static void add_word(struct builder *b, const struct flat *f, uint32_t begin, ui
             return;
         }
     }
-    if (out->n_words == WD_PARSE_MAX_WORDS || (!b->line && out->n_utterances == WD_PARSE_MAX_UTTERANCES)) {
+    if (out->n_words == WD_PARSE_MAX_WORDS ||
+        (!b->line && out->n_utterances == WD_PARSE_MAX_UTTERANCES)) {
         b->full = true;
         return;
     }
@@ -384,7 +351,8 @@ static void add_word(struct builder *b, const struct flat *f, uint32_t begin, ui
 }
 
 /* One word from `at` on, or the first part of one that has to be split. Returns where it ends. */
-static uint32_t word_end(const struct flat *f, uint32_t at, const struct label *l, uint32_t *ret_letters_end)
+static uint32_t word_end(const struct flat *f, uint32_t at, const struct label *l,
+                         uint32_t *ret_letters_end)
 {
     uint32_t begin = at, last = 0, next;
 
@@ -396,7 +364,8 @@ static uint32_t word_end(const struct flat *f, uint32_t at, const struct label *
         if (!wd_utf8_next(f->text + at, f->n - at, &c, &n)) /* cannot be: put() wrote it */
             break;
         if (at > begin) {
-            if (at + n - begin > WD_PARSE_MAX_WORD || is_ideograph(c) || (is_ideograph(last) && !is_mark(c)))
+            if (at + n - begin > WD_PARSE_MAX_WORD || is_ideograph(c) ||
+                (is_ideograph(last) && !is_mark(c)))
                 break;
             if (l && (last == '.' || last == '?' || last == '!') && label_at(l, f, at, &next))
                 break;
@@ -409,7 +378,8 @@ static uint32_t word_end(const struct flat *f, uint32_t at, const struct label *
     return at;
 }
 
-static void read_flat(struct builder *b, const struct flat *f, const struct label *l, enum wd_parse_end end)
+static void read_flat(struct builder *b, const struct flat *f, const struct label *l,
+                      enum wd_parse_end end)
 {
     uint32_t at = 0, ended = UINT32_MAX;
     bool line_begins = true;
@@ -452,65 +422,6 @@ static void read_flat(struct builder *b, const struct flat *f, const struct labe
     end_line(b);
 }
 
-/* First token of a repeat that fills what follows; n: there is none. */
-static uint32_t token_loop(const struct wd_parse_token *t, uint32_t n)
-{
-    uint32_t at = n, found_end = n;
-
-    for (uint32_t gram = 1; gram <= LOOP_MAX_GRAM; gram++) {
-        uint32_t same = 0;
-
-        for (uint32_t i = gram; i < found_end; i++) {
-            const struct wd_parse_token *a = &t[i], *b = &t[i - gram];
-            bool equal = a->control == b->control && a->len == b->len && a->text && b->text &&
-                         memcmp(a->text, b->text, a->len) == 0;
-
-            same = equal ? same + 1 : 0;
-            if (same >= gram * (LOOP_TIMES - 1) && same + gram >= LOOP_TOKENS) {
-                at = i + 1 - same;
-                found_end = i;
-                break;
-            }
-        }
-    }
-    return at;
-}
-
-static bool same_word(const struct wd_parse_word *a, const struct wd_parse_word *b)
-{
-    uint32_t na = a->len, nb = b->len;
-
-    while (na > 1 && !is_alnum(a->text[na - 1]) && (unsigned char)a->text[na - 1] < 0x80)
-        na--;
-    while (nb > 1 && !is_alnum(b->text[nb - 1]) && (unsigned char)b->text[nb - 1] < 0x80)
-        nb--;
-    if (na != nb)
-        return false;
-    for (uint32_t i = 0; i < na; i++)
-        if (lower(a->text[i]) != lower(b->text[i]))
-            return false;
-    return true;
-}
-
-static uint32_t word_loop(const struct wd_parsed *p)
-{
-    uint32_t at = p->n_words, found_end = p->n_words;
-
-    for (uint32_t gram = 1; gram <= LOOP_MAX_GRAM; gram++) {
-        uint32_t same = 0;
-
-        for (uint32_t i = gram; i < found_end; i++) {
-            same = same_word(&p->words[i], &p->words[i - gram]) ? same + 1 : 0;
-            if (same >= gram * (LOOP_TIMES - 1) && same + gram >= LOOP_WORDS) {
-                at = i + 1 - same;
-                found_end = i;
-                break;
-            }
-        }
-    }
-    return at;
-}
-
 /* Takes away the words from n on. */
 static void keep_words(struct wd_parsed *p, uint32_t n)
 {
@@ -534,52 +445,8 @@ static void keep_words(struct wd_parsed *p, uint32_t n)
     p->text_len = end + 1;
 }
 
-/* Does an utterance begin with (a leading '*': contain) what an answer says? */
-static bool says(const struct wd_parse_utterance *u, const char *pattern)
-{
-    bool anywhere = *pattern == '*';
-    size_t n = strlen(pattern += anywhere);
-    uint32_t at = 0, end = anywhere ? u->len : 0;
-
-    while (!anywhere && at < u->len && strchr("\"'*([_ ", u->text[at]))
-        at++, end++;
-    for (; n && at <= end && n <= u->len - at; at++) {
-        size_t i = 0;
-
-        while (i < n && lower(u->text[at + i]) == pattern[i])
-            i++;
-        if (i == n && (at + n == u->len || !is_alnum(u->text[at + n])) && (at == 0 || !is_alnum(u->text[at - 1])))
-            return true;
-    }
-    return false;
-}
-
-static enum wd_parse_bad judge(const struct wd_parsed *p, const struct wd_parse_opts *opts, bool thought)
-{
-    double words_per_s = opts->max_words_per_s > 0 ? (double)opts->max_words_per_s : 8;
-    double chars_per_s = opts->max_chars_per_s > 0 ? (double)opts->max_chars_per_s : 50;
-    double seconds = (double)opts->speech_ns / 1e9;
-    uint32_t words = 0;
-
-    if (p->n_words == 0)
-        return thought ? WD_PARSE_THOUGHT : WD_PARSE_FINE;
-    if (opts->speech_ns == 0)
-        return WD_PARSE_NO_SPEECH;
-    for (uint32_t i = 0; i < opts->n_answered; i++)
-        for (uint32_t k = 0; k < p->n_utterances; k++)
-            if ((k == 0 || opts->answered[i][0] == '*') && says(&p->utterances[k], opts->answered[i]))
-                return WD_PARSE_ANSWERED;
-    if (opts->speech_ns < 0)
-        return WD_PARSE_FINE;
-    for (uint32_t i = 0; i < p->n_words; i++)
-        words += !p->words[i].glued;
-    if (words > FREE_WORDS + words_per_s * seconds || p->text_len > FREE_CHARS + chars_per_s * seconds)
-        return WD_PARSE_TOO_MUCH;
-    return WD_PARSE_FINE;
-}
-
-void wd_parse(const struct wd_parse_token *tokens, uint32_t n, enum wd_parse_end end, const struct wd_parse_opts *opts,
-              struct wd_parsed *ret)
+void wd_parse(const struct wd_parse_token *tokens, uint32_t n, enum wd_parse_end end,
+              const struct wd_parse_opts *opts, struct wd_parsed *ret)
 {
     struct flat f;
     struct label l;
@@ -592,7 +459,7 @@ void wd_parse(const struct wd_parse_token *tokens, uint32_t n, enum wd_parse_end
     ret->cut = n > WD_PARSE_MAX_TOKENS;
     if (ret->cut)
         n = WD_PARSE_MAX_TOKENS;
-    at = token_loop(tokens, n);
+    at = wd_parse_guard_tokens(tokens, n);
     if (at < n) {
         end = WD_PARSE_LOOP;
         n = at;
@@ -605,7 +472,7 @@ void wd_parse(const struct wd_parse_token *tokens, uint32_t n, enum wd_parse_end
     ret->n_tokens = n;
     read_flat(&b, &f, labelled ? &l : NULL, end);
     ret->cut |= f.cut || b.full;
-    at = word_loop(ret);
+    at = wd_parse_guard_words(ret);
     if (at < ret->n_words) {
         end = WD_PARSE_LOOP;
         ret->loop_token = ret->words[at].first_token;
@@ -614,7 +481,7 @@ void wd_parse(const struct wd_parse_token *tokens, uint32_t n, enum wd_parse_end
     if (end != WD_PARSE_LOOP)
         ret->loop_token = 0;
     ret->end = end;
-    ret->bad = judge(ret, opts, thought);
+    ret->bad = wd_parse_guard_judge(ret, opts, thought);
     if (ret->bad != WD_PARSE_FINE) {
         ret->end = WD_PARSE_BAD;
         keep_words(ret, 0);

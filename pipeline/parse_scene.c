@@ -1,4 +1,5 @@
-/* pipeline/parse_scene.c - an answer about pictures -> title, summary, changes, concerns: a JSON object however broken, or sentences. */
+/* pipeline/parse_scene.c - an answer about pictures -> title, summary, changes, concerns: a JSON
+ * object however broken, or sentences. */
 #include "base/utf8.h"
 #include "pipeline/parse.h"
 
@@ -33,7 +34,8 @@ static void put(struct field *f, uint32_t c)
         f->blank = f->n > 0;
         return;
     }
-    if ((c >= 0x7f && c <= 0x9f) || (c >= 0x202a && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069) || c == 0xfeff)
+    if ((c >= 0x7f && c <= 0x9f) || (c >= 0x202a && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069) ||
+        c == 0xfeff)
         return;
     n = wd_utf8_put(c, bytes);
     if (f->n + f->blank + n + 1 > f->size) {
@@ -60,7 +62,8 @@ static uint32_t next_character(struct reader *r)
 
 static void skip_space(struct reader *r)
 {
-    while (r->p < r->end && (*r->p == ' ' || *r->p == '\n' || *r->p == '\r' || *r->p == '\t' || *r->p == ','))
+    while (r->p < r->end &&
+           (*r->p == ' ' || *r->p == '\n' || *r->p == '\r' || *r->p == '\t' || *r->p == ','))
         r->p++;
 }
 
@@ -73,7 +76,10 @@ static int32_t hex4(struct reader *r)
     for (int i = 0; i < 4; i++) {
         char c = r->p[i];
 
-        v = v * 16 + (c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1000000);
+        v = v * 16 + (c >= '0' && c <= '9'   ? c - '0'
+                      : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                      : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                             : -1000000);
         if (v < 0)
             return -1;
     }
@@ -208,7 +214,8 @@ static float confidence_of(const char *s)
     static const struct {
         const char *word;
         float value;
-    } words[] = {{"very high", 0.95f}, {"high", 0.9f}, {"medium", 0.6f}, {"moderate", 0.6f}, {"very low", 0.1f}, {"low", 0.3f}};
+    } words[] = {{"very high", 0.95f}, {"high", 0.9f},     {"medium", 0.6f},
+                 {"moderate", 0.6f},   {"very low", 0.1f}, {"low", 0.3f}};
     float v = 0, unit = 1;
     size_t n = 0;
 
@@ -322,7 +329,8 @@ void wd_parse_scene(const char *text, size_t len, struct wd_scene_answer *ret)
     ret->confidence = -1;
     ret->json = false;
     skip_space(&r);
-    if (r.end - r.p >= 3 && memcmp(r.p, "```", 3) == 0) { /* a fence, the name of a language behind it */
+    if (r.end - r.p >= 3 &&
+        memcmp(r.p, "```", 3) == 0) { /* a fence, the name of a language behind it */
         r.p += 3;
         while (r.p < r.end && ((*r.p | 0x20) >= 'a') && ((*r.p | 0x20) <= 'z'))
             r.p++;

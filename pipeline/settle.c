@@ -12,12 +12,14 @@ static bool agree(const struct wd_parsed *a, const struct wd_parsed *b, uint32_t
 {
     const struct wd_parse_word *wa = &a->words[i], *wb = &b->words[i];
 
-    return wa->len == wb->len && memcmp(wa->text, wb->text, wa->len) == 0 && wa->glued == wb->glued &&
-           wa->utterance == wb->utterance && a->utterances[wa->utterance].label == b->utterances[wb->utterance].label &&
+    return wa->len == wb->len && memcmp(wa->text, wb->text, wa->len) == 0 &&
+           wa->glued == wb->glued && wa->utterance == wb->utterance &&
+           a->utterances[wa->utterance].label == b->utterances[wb->utterance].label &&
            a->utterances[wa->utterance].first_word == b->utterances[wb->utterance].first_word;
 }
 
-/* One token may hold the end of a word and the beginning of the next: nobody can be forced with half of it. */
+/* One token may hold the end of a word and the beginning of the next: nobody can be forced with
+ * half of it. */
 static bool ends_a_token(const struct wd_parsed *p, uint32_t i)
 {
     return i + 1 == p->n_words || p->words[i + 1].first_token > p->words[i].last_token;
@@ -33,8 +35,9 @@ static void advance(struct wd_settle *s, const struct wd_parsed *p, uint32_t n_w
         s->n_tokens = n_tokens;
 }
 
-uint32_t wd_settle_tick(struct wd_settle *s, const struct wd_parsed *before, const struct wd_parsed *now,
-                        const struct wd_align_time *times, int64_t audio_end_ns, int64_t hold_ns)
+uint32_t wd_settle_tick(struct wd_settle *s, const struct wd_parsed *before,
+                        const struct wd_parsed *now, const struct wd_align_time *times,
+                        int64_t audio_end_ns, int64_t hold_ns)
 {
     uint32_t shown = s->n_words;
 
@@ -42,7 +45,8 @@ uint32_t wd_settle_tick(struct wd_settle *s, const struct wd_parsed *before, con
     if (!good(before) || !good(now))
         return 0;
     for (uint32_t i = s->n_words; i < now->n_words && i < before->n_words; i++) {
-        if (!now->words[i].complete || times[i].t1_ns > audio_end_ns - hold_ns || !agree(before, now, i))
+        if (!now->words[i].complete || times[i].t1_ns > audio_end_ns - hold_ns ||
+            !agree(before, now, i))
             break;
         if (ends_a_token(now, i))
             advance(s, now, i + 1);
@@ -70,9 +74,10 @@ static float speech_at(const float *speech, uint32_t n, uint32_t f)
     return sum / (float)k;
 }
 
-/* The quietest frame of [from, to], the middle of them without probabilities; inside a word counts as louder. */
-static uint32_t quietest(const struct wd_parsed *p, const struct wd_align_time *times, const float *speech, uint32_t n, int64_t t0_ns,
-                         uint32_t from, uint32_t to)
+/* The quietest frame of [from, to], the middle of them without probabilities; inside a word counts
+ * as louder. */
+static uint32_t quietest(const struct wd_parsed *p, const struct wd_align_time *times,
+                         const float *speech, uint32_t n, int64_t t0_ns, uint32_t from, uint32_t to)
 {
     uint32_t best = from + (to - from) / 2, word = 0;
     float least = 4;
@@ -101,7 +106,8 @@ static uint32_t frame_of(int64_t t_ns, int64_t t0_ns, uint32_t n)
 }
 
 /* Behind word i: in the pause that follows, at most half a second on, or right at its end. */
-static struct wd_settle_cut behind(enum wd_settle_at at, const struct wd_parsed *p, const struct wd_align_time *times, uint32_t i,
+static struct wd_settle_cut behind(enum wd_settle_at at, const struct wd_parsed *p,
+                                   const struct wd_align_time *times, uint32_t i,
                                    const float *speech, uint32_t n, int64_t t0_ns)
 {
     uint32_t from = frame_of(times[i].t1_ns, t0_ns, n), to = from;
@@ -122,8 +128,9 @@ static struct wd_settle_cut behind(enum wd_settle_at at, const struct wd_parsed 
     };
 }
 
-struct wd_settle_cut wd_settle_cut(const struct wd_settle *s, const struct wd_parsed *now, const struct wd_align_time *times,
-                                   const float *speech, uint32_t n, int64_t t0_ns)
+struct wd_settle_cut wd_settle_cut(const struct wd_settle *s, const struct wd_parsed *now,
+                                   const struct wd_align_time *times, const float *speech,
+                                   uint32_t n, int64_t t0_ns)
 {
     int64_t end_ns = t0_ns + n * WD_ALIGN_FRAME_NS, middle_ns = t0_ns + n * WD_ALIGN_FRAME_NS / 2;
     uint32_t settled = 0, complete = 0, shown = 0, from, to;
@@ -143,10 +150,14 @@ struct wd_settle_cut wd_settle_cut(const struct wd_settle *s, const struct wd_pa
     }
     if (settled && (times[settled - 1].t1_ns >= middle_ns || complete <= settled))
         return behind(WD_SETTLE_AT_SETTLED, now, times, settled - 1, speech, n, t0_ns);
-    /* What settled lies far back: cutting there would carry most of the window over, and soon again. */
+    /* What settled lies far back: cutting there would carry most of the window over, and soon
+     * again. */
     if (complete > shown)
-        return behind(settled == complete ? WD_SETTLE_AT_SETTLED : WD_SETTLE_AT_COMPLETE, now, times, complete - 1, speech, n, t0_ns);
-    from = n > WD_SETTLE_QUIET_NS / WD_ALIGN_FRAME_NS ? n - (uint32_t)(WD_SETTLE_QUIET_NS / WD_ALIGN_FRAME_NS) : 1;
+        return behind(settled == complete ? WD_SETTLE_AT_SETTLED : WD_SETTLE_AT_COMPLETE, now,
+                      times, complete - 1, speech, n, t0_ns);
+    from = n > WD_SETTLE_QUIET_NS / WD_ALIGN_FRAME_NS
+               ? n - (uint32_t)(WD_SETTLE_QUIET_NS / WD_ALIGN_FRAME_NS)
+               : 1;
     if (shown) {
         uint32_t least = frame_of(times[shown - 1].t1_ns, t0_ns, n);
 
@@ -157,7 +168,8 @@ struct wd_settle_cut wd_settle_cut(const struct wd_settle *s, const struct wd_pa
     to = n - 1 > from ? n - 1 : from;
     cut.frame = quietest(now, times, speech, n, t0_ns, from, to);
     for (uint32_t i = 0; now && i < now->n_words; i++)
-        if (i < shown || (times[i].t0_ns + times[i].t1_ns) / 2 <= t0_ns + cut.frame * WD_ALIGN_FRAME_NS)
+        if (i < shown ||
+            (times[i].t0_ns + times[i].t1_ns) / 2 <= t0_ns + cut.frame * WD_ALIGN_FRAME_NS)
             cut.n_words = i + 1;
     if (cut.n_words)
         cut.n_tokens = now->words[cut.n_words - 1].last_token + 1;

@@ -18,15 +18,15 @@ struct slot {
 
 enum wait { WAIT_NOTHING, WAIT_CLOSE, WAIT_CUT };
 
-/* Two parts meet at the ring. push() keeps runs: pre-roll, speech, and the pause that ends it; other silence never gets in. next() cuts runs
- * into windows, as fast as the engine takes them. */
+/* Two parts meet at the ring. push() keeps runs: pre-roll, speech, and the pause that ends it;
+ * other silence never gets in. next() cuts runs into windows, as fast as the engine takes them. */
 struct wd_window {
     uint32_t max, pause, least, tick, group; /* frames; tick 0: none */
     uint32_t preroll;
 
     /* Runs: of the frames that came. */
     bool in_run;
-    bool timed;         /* end_ns says where the last frame ended */
+    bool timed; /* end_ns says where the last frame ended */
     int64_t end_ns;
     uint32_t quiet;     /* frames since the last with speech */
     struct slot *early; /* [preroll]: the last frames before an onset, a ring */
@@ -38,8 +38,8 @@ struct wd_window {
     /* Windows: of the frames that are fed. */
     bool open;
     enum wait wait;
-    uint32_t fed, ticked;  /* frames of the window fed; of these, when it was last decoded */
-    uint32_t fed_before;   /* leading frames that were fed once already */
+    uint32_t fed, ticked; /* frames of the window fed; of these, when it was last decoded */
+    uint32_t fed_before;  /* leading frames that were fed once already */
     struct wd_window_stats stats;
 };
 
@@ -54,8 +54,8 @@ static uint32_t frames_of(int64_t ns)
 }
 
 /* Frames of a setting; 0 takes the default. */
-static int setting(const char *name, int64_t ns, int64_t least_ns, int64_t most_ns, bool may_be_none, int64_t default_ns, uint32_t *ret,
-                   struct wd_err *err)
+static int setting(const char *name, int64_t ns, int64_t least_ns, int64_t most_ns,
+                   bool may_be_none, int64_t default_ns, uint32_t *ret, struct wd_err *err)
 {
     if (ns == 0)
         ns = default_ns;
@@ -64,8 +64,9 @@ static int setting(const char *name, int64_t ns, int64_t least_ns, int64_t most_
         return 0;
     }
     if (ns < least_ns || ns > most_ns)
-        return wd_err_set(err, -EINVAL, "window: %s is %lld ms, expected %lld to %lld", name, (long long)(ns / MS),
-                          (long long)(least_ns / MS), (long long)(most_ns / MS));
+        return wd_err_set(err, -EINVAL, "window: %s is %lld ms, expected %lld to %lld", name,
+                          (long long)(ns / MS), (long long)(least_ns / MS),
+                          (long long)(most_ns / MS));
     *ret = frames_of(ns);
     return 0;
 }
@@ -78,19 +79,23 @@ int wd_window_new(const struct wd_window_opts *o, struct wd_window **ret, struct
 
     if (!w)
         return wd_err_set(err, -ENOMEM, "window: out of memory");
-    r = setting("max_s", o->max_ns, 1000 * MS, WD_WINDOW_MAX_FRAMES * WD_WINDOW_FRAME_NS, false, 15000 * MS, &w->max, err);
+    r = setting("max_s", o->max_ns, 1000 * MS, WD_WINDOW_MAX_FRAMES * WD_WINDOW_FRAME_NS, false,
+                15000 * MS, &w->max, err);
     if (r == 0)
-        r = setting("preroll_ms", o->preroll_ns, 40 * MS, w->max * WD_WINDOW_FRAME_NS / 2, true, 200 * MS, &w->preroll, err);
+        r = setting("preroll_ms", o->preroll_ns, 40 * MS, w->max * WD_WINDOW_FRAME_NS / 2, true,
+                    200 * MS, &w->preroll, err);
     if (r == 0)
         r = setting("pause_ms", o->pause_ns, 40 * MS, 10000 * MS, false, 600 * MS, &w->pause, err);
     if (r == 0)
-        r = setting("min_speech_ms", o->min_speech_ns, 40 * MS, 1000 * MS, true, 120 * MS, &w->least, err);
+        r = setting("min_speech_ms", o->min_speech_ns, 40 * MS, 1000 * MS, true, 120 * MS,
+                    &w->least, err);
     if (r == 0)
         r = setting("tick_ms", o->tick_ns, 40 * MS, 60000 * MS, true, 480 * MS, &w->tick, err);
     if (r == 0)
         r = setting("group_ms", o->group_ns, 40 * MS, 60000 * MS, false, 480 * MS, &w->group, err);
     if (r == 0)
-        r = setting("backlog_s", o->backlog_ns, 1000 * MS, 600000 * MS, false, 30000 * MS, &backlog, err);
+        r = setting("backlog_s", o->backlog_ns, 1000 * MS, 600000 * MS, false, 30000 * MS, &backlog,
+                    err);
     if (r < 0) {
         wd_window_free(w);
         return r;
@@ -145,9 +150,11 @@ static void forget_early(struct wd_window *w)
     w->n_early = 0;
 }
 
-int wd_window_push(struct wd_window *w, const float pcm[WD_WINDOW_SAMPLES], int64_t t0_ns, enum wd_window_speech speech, float p)
+int wd_window_push(struct wd_window *w, const float pcm[WD_WINDOW_SAMPLES], int64_t t0_ns,
+                   enum wd_window_speech speech, float p)
 {
-    struct slot s = {.t0_ns = t0_ns, .p = p >= 0 && p <= 1 ? p : 0, .speech = speech == WD_WINDOW_SPEECH};
+    struct slot s = {
+        .t0_ns = t0_ns, .p = p >= 0 && p <= 1 ? p : 0, .speech = speech == WD_WINDOW_SPEECH};
     uint32_t need;
 
     if (w->timed && t0_ns < w->end_ns - HALF_FRAME_NS) {
@@ -198,9 +205,10 @@ void wd_window_end(struct wd_window *w)
     w->timed = false;
 }
 
-/* What is next, when the frames before `skip` are left out (only while no window is open). Returns false and *ret_drop > 0: so many frames are
- * a window with too little speech. */
-static bool decide(const struct wd_window *w, uint32_t skip, struct wd_window_job *ret, uint32_t *ret_drop)
+/* What is next, when the frames before `skip` are left out (only while no window is open). Returns
+ * false and *ret_drop > 0: so many frames are a window with too little speech. */
+static bool decide(const struct wd_window *w, uint32_t skip, struct wd_window_job *ret,
+                   uint32_t *ret_drop)
 {
     uint32_t n = w->n - skip, speech = 0, i, waiting;
     bool over = false;
@@ -264,7 +272,8 @@ bool wd_window_next(struct wd_window *w, struct wd_window_job *ret)
         if (drop == 0)
             return false;
         w->stats.dropped_windows++;
-        w->stats.dropped_frames += drop - (w->fed_before < drop ? w->fed_before : drop); /* the tail of a cut was fed */
+        w->stats.dropped_frames +=
+            drop - (w->fed_before < drop ? w->fed_before : drop); /* the tail of a cut was fed */
         give_back(w, drop);
     }
     if (ret->open) {

@@ -1,4 +1,5 @@
-/* tests/fuzz/fuzz_parse.c - answers of any bytes: parsed, settled, timed, cut, and read as a scene; what comes out must hold together. */
+/* tests/fuzz/fuzz_parse.c - answers of any bytes: parsed, settled, timed, cut, and read as a scene;
+ * what comes out must hold together. */
 #include "base/utf8.h"
 #include "pipeline/align.h"
 #include "pipeline/parse.h"
@@ -10,10 +11,10 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define CHECK(what)                                                                                                                         \
-    do {                                                                                                                                   \
-        if (!(what))                                                                                                                       \
-            abort();                                                                                                                       \
+#define CHECK(what)                                                                                \
+    do {                                                                                           \
+        if (!(what))                                                                               \
+            abort();                                                                               \
     } while (0)
 
 #define MAX_TOKENS 3000
@@ -38,7 +39,8 @@ static void check(const struct wd_parsed *p)
 {
     uint32_t word = 0, token = 0;
 
-    CHECK(p->n_words <= WD_PARSE_MAX_WORDS && p->n_utterances <= WD_PARSE_MAX_UTTERANCES && p->text_len <= WD_PARSE_MAX_TEXT);
+    CHECK(p->n_words <= WD_PARSE_MAX_WORDS && p->n_utterances <= WD_PARSE_MAX_UTTERANCES &&
+          p->text_len <= WD_PARSE_MAX_TEXT);
     CHECK((p->bad == WD_PARSE_FINE) == (p->end != WD_PARSE_BAD));
     CHECK(p->end != WD_PARSE_BAD || p->n_words == 0);
     for (uint32_t u = 0; u < p->n_utterances; u++) {
@@ -46,18 +48,21 @@ static void check(const struct wd_parsed *p)
         const char *at = line->text;
 
         CHECK(line->first_word == word && line->n_words > 0 && line->label <= 99);
-        CHECK(line->text >= p->text && line->text + line->len < p->text + p->text_len && line->text[line->len] == '\0');
+        CHECK(line->text >= p->text && line->text + line->len < p->text + p->text_len &&
+              line->text[line->len] == '\0');
         is_clean(line->text, line->len);
         for (; word < line->first_word + line->n_words; word++) {
             const struct wd_parse_word *w = &p->words[word];
 
-            CHECK(word < p->n_words && w->utterance == u && w->len > 0 && w->len <= WD_PARSE_MAX_WORD);
+            CHECK(word < p->n_words && w->utterance == u && w->len > 0 &&
+                  w->len <= WD_PARSE_MAX_WORD);
             if (word > line->first_word && !w->glued)
                 CHECK(*at++ == ' ');
             CHECK(w->text == at);
             at += w->len;
             is_clean(w->text, w->len);
-            CHECK(w->first_token <= w->heard_token && w->heard_token <= w->last_token && w->last_token < p->n_tokens);
+            CHECK(w->first_token <= w->heard_token && w->heard_token <= w->last_token &&
+                  w->last_token < p->n_tokens);
             CHECK(w->first_token >= token && w->p >= 0 && w->p <= 1);
             token = w->first_token;
         }
@@ -66,12 +71,18 @@ static void check(const struct wd_parsed *p)
     CHECK(word == p->n_words);
 }
 
-static void time_and_settle(struct wd_align *align, struct wd_settle *s, const struct wd_parsed *before, const struct wd_parsed *now,
+static void time_and_settle(struct wd_align *align, struct wd_settle *s,
+                            const struct wd_parsed *before, const struct wd_parsed *now,
                             const uint8_t *bytes, size_t n)
 {
     static float attention[WD_PARSE_MAX_TOKENS][FRAMES], speech[FRAMES];
-    uint32_t rows = now->n_tokens < 64 ? now->n_tokens : 64, settled = s->n_words, forced = s->n_tokens;
-    struct wd_align_in in = {.parsed = now, .attention = &attention[0][0], .n_rows = rows, .n_frames = FRAMES, .seen = seen};
+    uint32_t rows = now->n_tokens < 64 ? now->n_tokens : 64, settled = s->n_words,
+             forced = s->n_tokens;
+    struct wd_align_in in = {.parsed = now,
+                             .attention = &attention[0][0],
+                             .n_rows = rows,
+                             .n_frames = FRAMES,
+                             .seen = seen};
     struct wd_settle_cut cut;
     int64_t at = 0;
 
@@ -90,7 +101,8 @@ static void time_and_settle(struct wd_align *align, struct wd_settle *s, const s
     wd_settle_tick(s, before, now, times, FRAMES * WD_ALIGN_FRAME_NS, WD_SETTLE_HOLD_NS);
     CHECK(s->n_words >= settled && s->n_tokens >= forced && s->n_shown == settled);
     cut = wd_settle_cut(s, now, times, in.speech, FRAMES, 0);
-    CHECK(cut.frame >= 1 && cut.frame < FRAMES && cut.n_words <= now->n_words && cut.n_tokens <= now->n_tokens);
+    CHECK(cut.frame >= 1 && cut.frame < FRAMES && cut.n_words <= now->n_words &&
+          cut.n_tokens <= now->n_tokens);
 }
 
 /* The first two bytes choose; then tokens: a length, a probability, the text. */
@@ -119,7 +131,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
         if (len > size - i - 2)
             len = size - i - 2;
-        tokens[n] = (struct wd_parse_token){(const char *)data + i + 2, (uint32_t)len, (float)data[i + 1] / 200 - 0.1f, data[i] >> 4 == 15};
+        tokens[n] = (struct wd_parse_token){(const char *)data + i + 2, (uint32_t)len,
+                                            (float)data[i + 1] / 200 - 0.1f, data[i] >> 4 == 15};
         i += 2 + len;
     }
     wd_parse(tokens, n, (enum wd_parse_end)(data[0] >> 2) % 3, &opts, &parsed[0]);

@@ -1,4 +1,5 @@
-/* tests/pipeline/align_test.c - word times, on attention that nano really paid and on none at all. */
+/* tests/pipeline/align_test.c - word times, on attention that nano really paid and on none at all.
+ */
 #include "pipeline/align.h"
 
 #include <errno.h>
@@ -69,7 +70,8 @@ static float from_u16(const uint16_t *p)
 
 static void open_recording(size_t i, struct recording *r)
 {
-    json_t *o = json_array_get(index_of_all, i), *tokens = json_object_get(o, "tokens"), *speech = json_object_get(o, "speech");
+    json_t *o = json_array_get(index_of_all, i), *tokens = json_object_get(o, "tokens"),
+           *speech = json_object_get(o, "speech");
     size_t at = (size_t)json_integer_value(json_object_get(o, "at"));
 
     r->name = json_string_value(json_object_get(o, "name"));
@@ -96,7 +98,8 @@ static void open_recording(size_t i, struct recording *r)
     r->ends = json_object_get(o, "ends");
     r->starts = json_object_get(o, "turn_starts");
     r->turn_words = json_object_get(o, "turn_words");
-    wd_parse(r->tokens, r->n_tokens, WD_PARSE_STOP, &(struct wd_parse_opts){.label = "S{n}: ", .speech_ns = -1}, &parsed);
+    wd_parse(r->tokens, r->n_tokens, WD_PARSE_STOP,
+             &(struct wd_parse_opts){.label = "S{n}: ", .speech_ns = -1}, &parsed);
 }
 
 static void close_recording(struct recording *r)
@@ -147,7 +150,8 @@ static void add_errors(const struct recording *r, struct errors *ends, struct er
             ends->v[ends->n++] = fabs((double)(times[i].t1_ns - T0) / 1e9 - truth);
     }
     for (size_t t = 0; t < json_array_size(r->starts) && word < parsed.n_words; t++) {
-        starts->v[starts->n++] = fabs((double)(times[word].t0_ns - T0) / 1e9 - json_number_value(json_array_get(r->starts, t)));
+        starts->v[starts->n++] = fabs((double)(times[word].t0_ns - T0) / 1e9 -
+                                      json_number_value(json_array_get(r->starts, t)));
         word += (uint32_t)json_integer_value(json_array_get(r->turn_words, t));
     }
 }
@@ -156,15 +160,20 @@ static struct errors ends, starts;
 static struct recording rec;
 
 /* How well the recordings are met with what is given; says so. */
-static void measure(const char *what, bool attention, bool speech, double *ret_median, double *ret_p90)
+static void measure(const char *what, bool attention, bool speech, double *ret_median,
+                    double *ret_p90)
 {
     ends.n = starts.n = 0;
     for (size_t i = 0; i < json_array_size(index_of_all); i++) {
         struct wd_align_in in;
 
         open_recording(i, &rec);
-        in = (struct wd_align_in){.parsed = &parsed, .attention = attention ? rec.attention : NULL, .n_rows = rec.n_tokens,
-                                  .n_frames = rec.n_frames, .speech = speech ? rec.speech : NULL, .t0_ns = T0};
+        in = (struct wd_align_in){.parsed = &parsed,
+                                  .attention = attention ? rec.attention : NULL,
+                                  .n_rows = rec.n_tokens,
+                                  .n_frames = rec.n_frames,
+                                  .speech = speech ? rec.speech : NULL,
+                                  .t0_ns = T0};
         assert_int_equal(wd_align_words(align, &in, times, NULL), 0);
         in_order_and_within(rec.n_frames);
         add_errors(&rec, &ends, &starts);
@@ -172,9 +181,10 @@ static void measure(const char *what, bool attention, bool speech, double *ret_m
     }
     *ret_median = quantile(&ends, 0.5);
     *ret_p90 = quantile(&ends, 0.9);
-    print_message("%s: %zu word ends, off by %.0f ms (median), %.0f ms (nine in ten), %.0f ms (99 in 100); %zu first words, off by %.0f, %.0f ms\n",
-                  what, ends.n, 1e3 * *ret_median, 1e3 * *ret_p90, 1e3 * quantile(&ends, 0.99), starts.n,
-                  1e3 * quantile(&starts, 0.5), 1e3 * quantile(&starts, 0.9));
+    print_message("%s: %zu word ends, off by %.0f ms (median), %.0f ms (nine in ten), %.0f ms (99 "
+                  "in 100); %zu first words, off by %.0f, %.0f ms\n",
+                  what, ends.n, 1e3 * *ret_median, 1e3 * *ret_p90, 1e3 * quantile(&ends, 0.99),
+                  starts.n, 1e3 * quantile(&starts, 0.5), 1e3 * quantile(&starts, 0.9));
 }
 
 static void word_ends_are_where_they_were_said(void **state)
@@ -228,8 +238,13 @@ static void a_word_does_not_lie_in_silence(void **state)
 static void a_word_without_attention_lies_between_its_neighbours(void **state)
 {
     static float attention[3][100];
-    struct wd_parse_token t[] = {{"one", 3, 1, false}, {" two", 4, 1, false}, {" three", 6, 1, false}};
-    struct wd_align_in in = {.parsed = &parsed, .attention = &attention[0][0], .n_rows = 3, .n_frames = 100, .t0_ns = T0};
+    struct wd_parse_token t[] = {
+        {"one", 3, 1, false}, {" two", 4, 1, false}, {" three", 6, 1, false}};
+    struct wd_align_in in = {.parsed = &parsed,
+                             .attention = &attention[0][0],
+                             .n_rows = 3,
+                             .n_frames = 100,
+                             .t0_ns = T0};
     (void)state;
 
     wd_parse(t, 3, WD_PARSE_STOP, &(struct wd_parse_opts){.speech_ns = -1}, &parsed);
@@ -255,7 +270,8 @@ static void a_word_without_attention_lies_between_its_neighbours(void **state)
 
 static void a_word_is_over_in_the_tick_that_first_heard_it(void **state)
 {
-    struct wd_parse_token t[] = {{"one", 3, 1, false}, {" two", 4, 1, false}, {" three", 6, 1, false}};
+    struct wd_parse_token t[] = {
+        {"one", 3, 1, false}, {" two", 4, 1, false}, {" three", 6, 1, false}};
     uint32_t seen[3] = {12, 12, 100};
     struct wd_align_in in = {.parsed = &parsed, .n_frames = 100, .seen = seen, .t0_ns = T0};
     static float attention[3][100];
@@ -276,7 +292,8 @@ static void seen_goes_on_while_a_word_stays(void **state)
 {
     static struct wd_parsed before;
     struct wd_parse_token a[] = {{"one", 3, 1, false}, {" to", 3, 1, false}};
-    struct wd_parse_token b[] = {{"one", 3, 1, false}, {",", 1, 1, false}, {" two", 4, 1, false}, {" three", 6, 1, false}};
+    struct wd_parse_token b[] = {
+        {"one", 3, 1, false}, {",", 1, 1, false}, {" two", 4, 1, false}, {" three", 6, 1, false}};
     uint32_t seen[3] = {0};
     (void)state;
 
@@ -302,7 +319,13 @@ static void odd_numbers_do_no_harm(void **state)
     for (int round = 0; round < 400; round++) {
         uint32_t n = seed % 600, frames = 1 + (seed >> 10) % 40;
         static uint32_t seen[WD_PARSE_MAX_WORDS];
-        struct wd_align_in in = {.parsed = &parsed, .attention = attention, .n_rows = n, .n_frames = frames, .speech = speech, .seen = seen, .t0_ns = T0};
+        struct wd_align_in in = {.parsed = &parsed,
+                                 .attention = attention,
+                                 .n_rows = n,
+                                 .n_frames = frames,
+                                 .speech = speech,
+                                 .seen = seen,
+                                 .t0_ns = T0};
 
         if (round % 2)
             n %= 20;
@@ -313,7 +336,11 @@ static void odd_numbers_do_no_harm(void **state)
         }
         for (uint32_t i = 0; i < n * frames && i < 600 * 40; i++) {
             seed = seed * 1664525 + 1013904223;
-            attention[i] = seed >> 28 == 0 ? NAN : seed >> 28 == 1 ? INFINITY : seed >> 28 == 2 ? -1 : seed >> 28 < 12 ? 0 : (float)(seed >> 8) / 1.7e7f;
+            attention[i] = seed >> 28 == 0   ? NAN
+                           : seed >> 28 == 1 ? INFINITY
+                           : seed >> 28 == 2 ? -1
+                           : seed >> 28 < 12 ? 0
+                                             : (float)(seed >> 8) / 1.7e7f;
         }
         for (uint32_t i = 0; i < frames; i++)
             speech[i] = i % 5 == 0 ? NAN : (float)(i % 3);

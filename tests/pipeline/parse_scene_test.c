@@ -1,4 +1,5 @@
-/* tests/pipeline/parse_scene_test.c - answers about pictures: objects whole and broken, and sentences. */
+/* tests/pipeline/parse_scene_test.c - answers about pictures: objects whole and broken, and
+ * sentences. */
 #include "pipeline/parse.h"
 
 #include <setjmp.h>
@@ -26,7 +27,9 @@ static void sentences_are_the_summary_and_the_first_is_the_title(void **state)
 {
     (void)state;
     read(" a person in a red shirt stands on the left.\nthe door  is open. the light is on. ");
-    assert_string_equal(a.summary, "a person in a red shirt stands on the left. the door is open. the light is on.");
+    assert_string_equal(
+        a.summary,
+        "a person in a red shirt stands on the left. the door is open. the light is on.");
     assert_string_equal(a.title, "a person in a red shirt stands on the left");
     assert_string_equal(a.changes, "");
     assert_true(a.confidence == -1);
@@ -41,7 +44,8 @@ static void sentences_are_the_summary_and_the_first_is_the_title(void **state)
 static void an_object_is_read(void **state)
 {
     (void)state;
-    read("{\"title\": \"Loading bay\", \"summary\": \"Two \\\"men\\\"\\nlift\\u00e9 \\ud83d\\ude00.\", \"changes\": [\"one came\", \"one left\"],"
+    read("{\"title\": \"Loading bay\", \"summary\": \"Two \\\"men\\\"\\nlift\\u00e9 "
+         "\\ud83d\\ude00.\", \"changes\": [\"one came\", \"one left\"],"
          " \"confidence\": 0.75, \"concerns\": null, \"more\": {\"x\": [1, {\"y\": 2}]}}");
     assert_true(a.json);
     assert_string_equal(a.title, "Loading bay");
@@ -68,7 +72,8 @@ static void fences_and_words_around_an_object_are_left_out(void **state)
 
 static void an_object_cut_off_anywhere_gives_what_it_has(void **state)
 {
-    const char *s = "{\"title\": \"T\\u00e9\", \"summary\": \"S one.\", \"changes\": [\"c\", {\"k\": \"v\"}], \"confidence\": \"80 %\"}";
+    const char *s = "{\"title\": \"T\\u00e9\", \"summary\": \"S one.\", \"changes\": [\"c\", "
+                    "{\"k\": \"v\"}], \"confidence\": \"80 %\"}";
     char part[200];
     (void)state;
 
@@ -91,8 +96,9 @@ static void confidence_has_many_spellings(void **state)
     static const struct {
         const char *text;
         float value;
-    } cases[] = {{"0.5", 0.5f}, {"\".25\"", 0.25f}, {"90", 0.9f}, {"1", 1}, {"\"High\"", 0.9f}, {"\"very low\"", 0.1f},
-                 {"-3", -1}, {"1e9", 1}, {"123456", -1}, {"\"?\"", -1}, {"null", -1}};
+    } cases[] = {{"0.5", 0.5f},      {"\".25\"", 0.25f},     {"90", 0.9f}, {"1", 1},
+                 {"\"High\"", 0.9f}, {"\"very low\"", 0.1f}, {"-3", -1},   {"1e9", 1},
+                 {"123456", -1},     {"\"?\"", -1},          {"null", -1}};
     (void)state;
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

@@ -35,7 +35,8 @@ static void cut_up(const char *s)
         if (bar)
             *bar = '\0';
         p += control;
-        toks[n_toks++] = (struct wd_parse_token){.text = p, .len = (uint32_t)strlen(p), .p = 0.9f, .control = control};
+        toks[n_toks++] = (struct wd_parse_token){
+            .text = p, .len = (uint32_t)strlen(p), .p = 0.9f, .control = control};
         if (!bar)
             return;
         p = bar + 1;
@@ -45,7 +46,8 @@ static void cut_up(const char *s)
 static const struct wd_parse_opts labelled = {.label = "S{n}: ", .speech_ns = -1};
 static const struct wd_parse_opts plain = {.speech_ns = -1};
 
-static struct wd_parsed *parse(const char *s, enum wd_parse_end end, const struct wd_parse_opts *opts)
+static struct wd_parsed *parse(const char *s, enum wd_parse_end end,
+                               const struct wd_parse_opts *opts)
 {
     cut_up(s);
     memset(&parsed, 0xa5, sizeof parsed);
@@ -117,7 +119,8 @@ static void plain_text_has_no_labels(void **state)
 static void odd_labels_are_read_and_stray_ones_are_text(void **state)
 {
     (void)state;
-    parse("S1:hello\ns 2 :  there\nS12: twelve\nS0: zero\nS123: many\nS3 no colon", WD_PARSE_STOP, &labelled);
+    parse("S1:hello\ns 2 :  there\nS12: twelve\nS0: zero\nS123: many\nS3 no colon", WD_PARSE_STOP,
+          &labelled);
     assert_int_equal(parsed.n_utterances, 6);
     has_line(0, 1, "hello");
     has_line(1, 2, "there");
@@ -171,7 +174,8 @@ static void the_last_word_is_over_only_when_the_model_stopped(void **state)
 static void thoughts_are_left_out(void **state)
 {
     (void)state;
-    parse("^<|channel>|thought\n|they speak|^<channel|>|S1: hi|^<pad>| you", WD_PARSE_STOP, &labelled);
+    parse("^<|channel>|thought\n|they speak|^<channel|>|S1: hi|^<pad>| you", WD_PARSE_STOP,
+          &labelled);
     assert_int_equal(parsed.n_utterances, 1);
     has_line(0, 1, "hi you");
     has_word(0, "hi", 4, 4);
@@ -198,7 +202,9 @@ static void characters_may_be_spread_over_tokens_and_bad_bytes_are_replaced(void
 static void control_characters_do_not_get_through(void **state)
 {
     (void)state;
-    parse("a\x1b[31mb\x07 \xe2\x80\xaeright\xc2\x85\xef\xbb\xbf\tc\r\nd\xc2\xa0" "e", WD_PARSE_STOP, &plain);
+    parse("a\x1b[31mb\x07 \xe2\x80\xaeright\xc2\x85\xef\xbb\xbf\tc\r\nd\xc2\xa0"
+          "e",
+          WD_PARSE_STOP, &plain);
     assert_int_equal(parsed.n_utterances, 2);
     has_line(0, 0, "a[31mb right c");
     has_line(1, 0, "d e");
@@ -302,7 +308,8 @@ static void a_repeated_phrase_ends_the_answer_where_it_began(void **state)
     assert_int_equal(parsed.end, WD_PARSE_LOOP);
     has_line(0, 1, "a b c");
     /* Across lines; the label of what is taken away goes too. */
-    parse("S1: yes.\nS2: yes.\nS1: yes.\nS2: yes.\nS1: yes.\nS2: yes.\nS1: yes.\nS2: yes.\nS1: yes.\nS2: yes.\nS1: yes.\nS2: yes.",
+    parse("S1: yes.\nS2: yes.\nS1: yes.\nS2: yes.\nS1: yes.\nS2: yes.\nS1: yes.\nS2: yes.\nS1: "
+          "yes.\nS2: yes.\nS1: yes.\nS2: yes.",
           WD_PARSE_STOP, &labelled);
     assert_int_equal(parsed.end, WD_PARSE_LOOP);
     assert_int_equal(parsed.n_utterances, 1);
@@ -325,27 +332,30 @@ static void a_repeated_token_ends_the_answer_too(void **state)
 
 static void an_answer_is_no_transcript(void **state)
 {
-    struct wd_parse_opts o = {.label = "S{n}: ", .speech_ns = 4000000000, .answered = wd_parse_answers,
+    struct wd_parse_opts o = {.label = "S{n}: ",
+                              .speech_ns = 4000000000,
+                              .answered = wd_parse_answers,
                               .n_answered = wd_parse_n_answers};
     (void)state;
 
-    parse("S1: \"Here is the| transcription| of it", WD_PARSE_STOP, &o);
+    parse("S1: \"Here is the| transcription| of the audio: x", WD_PARSE_STOP, &o);
     assert_int_equal(parsed.end, WD_PARSE_BAD);
     assert_int_equal(parsed.bad, WD_PARSE_ANSWERED);
     assert_int_equal(parsed.n_words, 0);
     assert_non_null(strstr(wd_parse_bad_name(parsed.bad), "answered"));
     parse("well, as a large language model i", WD_PARSE_STOP, &o);
     assert_int_equal(parsed.bad, WD_PARSE_ANSWERED);
-    parse("S1: here is the transcriptionist", WD_PARSE_STOP, &o);
+    parse("S1: sure, here is the transcriptionist", WD_PARSE_STOP, &o);
     assert_int_equal(parsed.end, WD_PARSE_STOP);
-    parse("S1: he said here is the transcription", WD_PARSE_STOP, &o);
+    parse("S1: he said no speech detected, here is the transcript", WD_PARSE_STOP, &o);
     assert_int_equal(parsed.end, WD_PARSE_STOP);
 }
 
 static void more_text_than_can_be_said_is_no_transcript(void **state)
 {
     struct wd_parse_opts o = {.speech_ns = 1000000000};
-    const char *s = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen";
+    const char *s =
+        "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen";
     (void)state;
 
     parse(s, WD_PARSE_STOP, &o);
@@ -375,7 +385,8 @@ static void a_label_pattern_is_checked(void **state)
     assert_int_equal(wd_parse_check_label("label", "{n}: ", &err), -EINVAL);
     assert_int_equal(wd_parse_check_label("label", "S{n}{n}:", &err), -EINVAL);
     assert_int_equal(wd_parse_check_label("label", "S{n} ", &err), -EINVAL);
-    parse("[Speaker 2] hello", WD_PARSE_STOP, &(struct wd_parse_opts){.label = "[Speaker {n}]", .speech_ns = -1});
+    parse("[Speaker 2] hello", WD_PARSE_STOP,
+          &(struct wd_parse_opts){.label = "[Speaker {n}]", .speech_ns = -1});
     has_line(0, 2, "hello");
 }
 

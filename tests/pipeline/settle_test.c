@@ -151,7 +151,8 @@ static void bad_answers_settle_nothing(void **state)
 
 static void a_token_shared_by_two_words_is_not_torn(void **state)
 {
-    static const struct wd_parse_token t[] = {{"S1:", 3, 1, false}, {" a b", 4, 1, false}, {" c", 2, 1, false}, {"d e", 3, 1, false}};
+    static const struct wd_parse_token t[] = {
+        {"S1:", 3, 1, false}, {" a b", 4, 1, false}, {" c", 2, 1, false}, {"d e", 3, 1, false}};
     struct wd_settle s = {0};
     (void)state;
 
@@ -205,7 +206,8 @@ static void the_cut_lies_in_the_pause_behind_the_word(void **state)
     say(30);
     times[26].t1_ns = at(13520); /* frame 338 */
     for (int i = 27; i < 30; i++)
-        times[i] = (struct wd_align_time){at(13840 + (i - 27) * 300), at(13840 + (i - 27) * 300 + 290), 1};
+        times[i] =
+            (struct wd_align_time){at(13840 + (i - 27) * 300), at(13840 + (i - 27) * 300 + 290), 1};
     wd_settle_tick(&s, &one, &two, times, at(15000), 1300 * MS);
     assert_int_equal(s.n_words, 27);
     c = wd_settle_cut(&s, &two, times, speech, 375, T0);

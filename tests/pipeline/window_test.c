@@ -1,4 +1,5 @@
-/* tests/pipeline/window_test.c - where windows open, tick, close and are cut; every frame is accounted for. */
+/* tests/pipeline/window_test.c - where windows open, tick, close and are cut; every frame is
+ * accounted for. */
 #include "pipeline/window.h"
 
 #include <errno.h>
@@ -43,7 +44,8 @@ static int push(struct wd_window *w, enum wd_window_speech s, unsigned n)
 }
 
 /* The next job is this one. */
-static void next_is(struct wd_window *w, enum wd_window_why why, bool open, uint32_t first, uint32_t n)
+static void next_is(struct wd_window *w, enum wd_window_why why, bool open, uint32_t first,
+                    uint32_t n)
 {
     assert_true(wd_window_ready(w));
     assert_true(wd_window_next(w, &job));
@@ -275,7 +277,8 @@ static void once_more_feeds_everything_again(void **state)
 
 static void a_busy_engine_gets_fewer_larger_jobs_and_a_bound(void **state)
 {
-    struct wd_window *w = window_of((struct wd_window_opts){.max_ns = 4000 * MS, .preroll_ns = -1, .backlog_ns = 2000 * MS});
+    struct wd_window *w = window_of(
+        (struct wd_window_opts){.max_ns = 4000 * MS, .preroll_ns = -1, .backlog_ns = 2000 * MS});
     (void)state;
 
     assert_int_equal(push(w, V, 90), 0);
@@ -319,11 +322,13 @@ static void settings_out_of_bounds_are_named(void **state)
     struct wd_err err = {0};
     (void)state;
 
-    assert_int_equal(wd_window_new(&(struct wd_window_opts){.max_ns = 31000 * MS}, &w, &err), -EINVAL);
+    assert_int_equal(wd_window_new(&(struct wd_window_opts){.max_ns = 31000 * MS}, &w, &err),
+                     -EINVAL);
     assert_string_equal(err.text, "window: max_s is 31000 ms, expected 1000 to 30000");
     assert_int_equal(wd_window_new(&(struct wd_window_opts){.pause_ns = -1}, &w, &err), -EINVAL);
     assert_non_null(strstr(err.text, "pause_ms"));
-    assert_int_equal(wd_window_new(&(struct wd_window_opts){.preroll_ns = 20000 * MS}, &w, &err), -EINVAL);
+    assert_int_equal(wd_window_new(&(struct wd_window_opts){.preroll_ns = 20000 * MS}, &w, &err),
+                     -EINVAL);
     assert_non_null(strstr(err.text, "preroll_ms"));
     assert_null(w);
 }
@@ -336,15 +341,17 @@ static uint32_t any(uint32_t below)
     return (seed >> 8) % below;
 }
 
-/* Whatever comes: windows lie in time one behind the other, each of its frames is fed once in order, and every frame that was taken is fed,
- * dropped, silent, or still here. */
+/* Whatever comes: windows lie in time one behind the other, each of its frames is fed once in
+ * order, and every frame that was taken is fed, dropped, silent, or still here. */
 static void every_frame_is_accounted_for(void **state)
 {
     (void)state;
     for (uint32_t round = 1; round <= 60; round++) {
-        struct wd_window *w = window_of((struct wd_window_opts){.max_ns = 2000 * MS, .backlog_ns = 3000 * MS,
-                                                                .tick_ns = round % 3 ? 480 * MS : -1,
-                                                                .preroll_ns = round % 5 ? 200 * MS : -1});
+        struct wd_window *w =
+            window_of((struct wd_window_opts){.max_ns = 2000 * MS,
+                                              .backlog_ns = 3000 * MS,
+                                              .tick_ns = round % 3 ? 480 * MS : -1,
+                                              .preroll_ns = round % 5 ? 200 * MS : -1});
         struct wd_window_stats st;
         int64_t fed_to = 0; /* no later window begins before what this one ended with */
         uint64_t speech_in = 0, speech_out = 0, closed = 0;
@@ -374,7 +381,8 @@ static void every_frame_is_accounted_for(void **state)
                     assert_true(wd_window_t0_ns(w) >= fed_to);
                 }
                 for (uint32_t k = 0; k < wd_window_frames(w); k++)
-                    assert_true(wd_window_pcm(w, k)[0] == (float)(wd_window_t0_ns(w) / FRAME) + (float)k);
+                    assert_true(wd_window_pcm(w, k)[0] ==
+                                (float)(wd_window_t0_ns(w) / FRAME) + (float)k);
                 if (job.why == WD_WINDOW_FULL) {
                     uint32_t at = 1 + any(49);
 
