@@ -8,7 +8,7 @@
  *   vw              32 int16, one block of weights, in registers
  *   vw_load vw_store vw_q4_0(block) vw_q8_0(block)   the blocks' layout is quant.c's
  *   vf vw_dot(w, x)         products of two vw, summed in int32 to VL floats
- *   vw_keep(&w)             the compiler must not load w a second time: loads are what runs short
+ *   vf_keep(&v) vw_keep(&w) the compiler must not load it a second time: loads are what runs short
  *   vw_floats(w, d, ret)    d * w to 32 floats
  *   round_block(x, ret)     32 floats to int16, returns the scale: kernels.h
  * Weight rows are taken four at a time so that what is loaded of the activations is used four

@@ -8,17 +8,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Rows up to which a kernel is faster than unpacking and BLAS, measured with tools/bench_linear. */
-#define MOST_FLOAT_ROWS 32
-#define MOST_BLOCK_ROWS 4096
+/* Activation rows up to which a kernel is faster than unpacking and BLAS; tools/bench_linear.c. */
+#define MOST_F32_ROWS 12
+#define MOST_HALF_ROWS 48  /* F16, BF16, and blocks when exact */
+#define MOST_BLOCK_ROWS 64 /* also how many are rounded at a time */
 
-#define ROUNDED_ROWS 64 /* activation rows rounded at a time */
-#define STRIP_BYTES                                                                                \
-    (128 << 10)          /* weights that stay in the second cache while groups of rows pass */
-#define TILE_OUT 128     /* unpacked for BLAS: weight rows ... */
-#define TILE_IN 1024     /* ... and columns, a multiple of every block */
-#define ALONE (48 << 10) /* products below which waking the team costs more than it saves */
-#define CUT 4            /* the kernels take weight rows by four */
+#define STRIP_BYTES (128 << 10) /* weights the second cache keeps while groups of rows pass */
+#define TILE_OUT 128            /* unpacked for BLAS: weight rows ... */
+#define TILE_IN 1024            /* ... and columns, a multiple of every block */
+#define ALONE (48 << 10)        /* products below which waking the team costs more than it saves */
+#define CUT 8                   /* shares and strips are multiples of what the kernels take at once */
 
 struct wd_linear {
     struct wd_threads *threads;
@@ -26,8 +25,8 @@ struct wd_linear {
     uint32_t max_in, max_rows;
     int exact;
     size_t tile_floats; /* of one member */
-    int16_t *xq;        /* [ROUNDED_ROWS][max_in] */
-    float *xs;          /* [ROUNDED_ROWS][max_in / 32] */
+    int16_t *xq;        /* [MOST_BLOCK_ROWS][max_in] */
+    float *xs;          /* [MOST_BLOCK_ROWS][max_in / 32] */
     float *tiles;       /* [members][tile_floats] */
 };
 
@@ -80,7 +79,7 @@ int wd_linear_new(struct wd_threads *threads, const struct wd_kernels *kernels, 
                   uint32_t max_rows, struct wd_linear **ret, struct wd_err *err)
 {
     struct wd_linear *l;
-    size_t rounded = lesser(max_rows, ROUNDED_ROWS);
+    size_t rounded = lesser(max_rows, MOST_BLOCK_ROWS);
 
     if (!kernels)
         kernels = wd_kernels_best();
@@ -250,6 +249,13 @@ static void by_unpacking(void *ctx, unsigned member, unsigned count)
     }
 }
 
+static size_t most_rows(const struct wd_linear *l, enum wd_type type)
+{
+    if (type == WD_TYPE_F32)
+        return MOST_F32_ROWS;
+    return is_blocks(type) && !l->exact ? MOST_BLOCK_ROWS : MOST_HALF_ROWS;
+}
+
 void wd_linear_apply(struct wd_linear *l, const struct wd_matrix *w, const float *x,
                      size_t x_stride, size_t n_rows, float *y, size_t y_stride)
 {
@@ -260,19 +266,14 @@ void wd_linear_apply(struct wd_linear *l, const struct wd_matrix *w, const float
     if (!n_rows || !w->n_out)
         return;
     alone = (uint64_t)w->n_in * w->n_out * n_rows < ALONE;
-    if (n_rows > (blocks && !l->exact ? MOST_BLOCK_ROWS : MOST_FLOAT_ROWS)) {
+    if (n_rows > most_rows(l, w->type)) {
         wd_threads_run(alone ? NULL : l->threads, by_blas, &j);
     } else if (!blocks) {
         wd_threads_run(alone ? NULL : l->threads, sweep, &j);
     } else if (l->exact) {
         wd_threads_run(alone ? NULL : l->threads, by_unpacking, &j);
     } else {
-        for (size_t r = 0; r < n_rows; r += ROUNDED_ROWS) {
-            j.x = x + r * x_stride;
-            j.y = y + r * y_stride;
-            j.n_rows = lesser(ROUNDED_ROWS, n_rows - r);
-            wd_threads_run(j.n_rows * w->n_in < ALONE ? NULL : l->threads, round_rows, &j);
-            wd_threads_run(alone ? NULL : l->threads, sweep, &j);
-        }
+        wd_threads_run(n_rows * w->n_in < ALONE ? NULL : l->threads, round_rows, &j);
+        wd_threads_run(alone ? NULL : l->threads, sweep, &j);
     }
 }

@@ -27,11 +27,20 @@ libmodel_a_SOURCES += \
 KERNEL_CPPFLAGS =
 KERNEL_LIBS =
 if CPU_X86
-KERNEL_CPPFLAGS += -DHAVE_KERNELS_AVX2
-KERNEL_LIBS += libmodel_avx2.a
-noinst_LIBRARIES += libmodel_avx2.a
+KERNEL_CPPFLAGS += -DHAVE_KERNELS_AVX2 -DHAVE_KERNELS_AVX512
+KERNEL_LIBS += libmodel_avx2.a libmodel_avx512.a
+noinst_LIBRARIES += libmodel_avx2.a libmodel_avx512.a
 libmodel_avx2_a_SOURCES = model/kernels_avx2.c model/kernels_tile.h
 libmodel_avx2_a_CFLAGS = $(AM_CFLAGS) -O3 -mavx2 -mfma -mf16c
+libmodel_avx512_a_SOURCES = model/kernels_avx512.c model/kernels_tile.h
+libmodel_avx512_a_CFLAGS = $(AM_CFLAGS) -O3 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mf16c
+endif
+if CPU_ARM64
+KERNEL_CPPFLAGS += -DHAVE_KERNELS_NEON
+KERNEL_LIBS += libmodel_neon.a
+noinst_LIBRARIES += libmodel_neon.a
+libmodel_neon_a_SOURCES = model/kernels_neon.c model/kernels_tile.h
+libmodel_neon_a_CFLAGS = $(AM_CFLAGS) -O3
 endif
 
 EXTRA_PROGRAMS = tools/bench_linear
