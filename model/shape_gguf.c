@@ -106,7 +106,7 @@ static int same_everywhere(const struct reader *r, const char *key, uint32_t n_l
 
 static int refuse_above_zero(const struct reader *r, const char *key, const char *why)
 {
-    uint32_t v;
+    uint32_t v = 0;
     int rc = number(r, key, 0, &v);
 
     if (rc < 0)
@@ -179,7 +179,7 @@ static int rotating_pairs(const struct reader *r, uint32_t head_dim, uint32_t *r
 
 static int whole_head_rotates(const struct reader *r, const char *key, uint32_t head_dim)
 {
-    uint32_t v;
+    uint32_t v = 0;
     int rc = number(r, key, head_dim, &v);
 
     if (rc < 0)
@@ -191,7 +191,7 @@ static int whole_head_rotates(const struct reader *r, const char *key, uint32_t 
 
 static int same_length(const struct reader *r, const char *key, uint32_t head_dim)
 {
-    uint32_t v;
+    uint32_t v = 0;
     int rc = number(r, key, head_dim, &v);
 
     if (rc < 0)
@@ -289,7 +289,7 @@ static void find_texts(const struct reader *r, int32_t ids[N_TEXTS])
 
 static int single_id(const struct reader *r, const char *key, int32_t *ret)
 {
-    uint32_t v;
+    uint32_t v = 0;
     int rc;
 
     if (!has_key(r, key))
@@ -375,7 +375,7 @@ static int projector(const struct reader *r, const char *key, const char *expect
 
 static int expect(const struct reader *r, const char *key, int64_t fallback, uint32_t expected)
 {
-    uint32_t v;
+    uint32_t v = 0;
     int rc = number(r, key, fallback, &v);
 
     if (rc < 0)

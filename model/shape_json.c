@@ -108,7 +108,7 @@ static int refuse_relatives(const struct reader *r, const json_t *t)
         {"use_double_wide_mlp", "feed-forward parts of double width"},
         {"attention_bias", "attention with biases"},
     };
-    uint32_t v;
+    uint32_t v = 0;
     int rc;
 
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
@@ -159,7 +159,7 @@ struct rope {
 static int rope(const struct reader *r, const json_t *t, const char *kind, bool full, struct rope *ret)
 {
     const json_t *all = get(t, "rope_parameters"), *p = all ? get(all, kind) : NULL, *type;
-    float factor;
+    float factor = 1;
     int rc;
 
     *ret = full ? (struct rope){1e6f, 0.25f} : (struct rope){1e4f, 1};
@@ -312,7 +312,7 @@ static bool holds(const struct wd_tensor_file *f, const char *part)
 
 static int expect(const struct reader *r, const json_t *o, const char *key, uint32_t expected)
 {
-    uint32_t v;
+    uint32_t v = 0;
     int rc = number(r, o, key, expected, &v);
 
     if (rc < 0)

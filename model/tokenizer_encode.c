@@ -208,9 +208,8 @@ static int flush(struct encoder *e)
 static int collect(struct encoder *e, uint32_t id)
 {
     if (e->n_syms == e->cap_syms) {
-        uint32_t *syms = e->syms == e->stack ? NULL : e->syms;
+        uint32_t *syms = realloc(e->syms == e->stack ? NULL : e->syms, 2 * e->cap_syms * sizeof *syms);
 
-        syms = realloc(syms, 2 * e->cap_syms * sizeof *syms);
         if (!syms)
             return -ENOMEM;
         if (e->syms == e->stack)

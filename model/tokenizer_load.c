@@ -464,7 +464,7 @@ static int gguf_merges(struct wd_tokenizer *t, const struct wd_tensor_file *f, s
 
 int wd_tokenizer_load_gguf(struct wd_tokenizer *t, const struct wd_tensor_file *f, struct wd_err *err)
 {
-    enum { CONTROL = 3, USER_DEFINED = 4 };
+    const double control = 3, user_defined = 4; /* compared as they come: a file may hold anything, NaN too */
     const char *name = wd_tensor_file_path(f), *model;
     uint64_t n, n_types, id;
     double type;
@@ -489,7 +489,7 @@ int wd_tokenizer_load_gguf(struct wd_tokenizer *t, const struct wd_tensor_file *
         return r;
     for (uint32_t i = 0; i < t->n; i++)
         if (wd_tensor_file_array_f64(f, "tokenizer.ggml.token_type", i, &type) &&
-            ((int)type == CONTROL || (int)type == USER_DEFINED))
+            (type == control || type == user_defined))
             t->flags[i] |= WD_PIECE_CONTROL;
     /* Published files type <eos> as an ordinary piece; a user's text must not end a turn. */
     if (wd_tensor_file_u64(f, "tokenizer.ggml.eos_token_id", &id) && id < t->n)

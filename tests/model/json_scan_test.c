@@ -21,7 +21,7 @@ static struct wd_json reader(const char *text)
 static void values_are_read_one_by_one(void **state)
 {
     struct wd_json j = reader(" { \"a\" : [1, 9223372036854775807, true] , \"b\":{}, \"c\":[] , \"d\":\"\\u00e9\\ud83e\\udd99\\n\\/\" } ");
-    struct wd_json_str key, s;
+    struct wd_json_str key, s = {0};
     uint64_t v;
     char out[32];
     bool flag;

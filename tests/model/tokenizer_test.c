@@ -163,7 +163,7 @@ static void nano_decodes_as_the_reference(void **state)
 static void both_kinds_of_file_give_the_same_tokenizer(void **state)
 {
     json_t *j = load(NANO "-vectors.json");
-    struct wd_tokenizer *t;
+    struct wd_tokenizer *t = NULL;
     struct wd_tensor_file *f;
     struct wd_err err = {0};
 
@@ -195,7 +195,7 @@ static const char *shared(const char *relative)
 static void the_whole_vocabulary_encodes_and_decodes_as_the_reference(void **state)
 {
     const char *path = shared("data/vocab/ggml-vocab-gemma-4.gguf");
-    struct wd_tokenizer *t;
+    struct wd_tokenizer *t = NULL;
     struct wd_tensor_file *f;
     struct wd_err err = {0};
     json_t *j;
@@ -523,7 +523,7 @@ static void a_tokenizer_json_cut_anywhere_is_refused(void **state)
 static void characters_without_piece_or_bytes_are_unknown_once(void **state)
 {
     static const char json[] = JSON("", "\"unk_token\":\"?\",\"vocab\":{\"?\":0,\"a\":1},\"merges\":[]");
-    struct wd_tokenizer *t;
+    struct wd_tokenizer *t = NULL;
     int32_t ids[8];
 
     (void)state;
@@ -539,7 +539,7 @@ static void added_tokens_that_are_not_special_are_found_in_any_text(void **state
     static const char json[] =
         JSON("{\"id\":4,\"content\":\"aa\",\"special\":false},{\"id\":5,\"content\":\"<|x>\",\"special\":false}",
              "\"vocab\":{\"a\":0,\"<\":1,\"|\":2,\">\":3,\"x\":6},\"merges\":[]");
-    struct wd_tokenizer *t;
+    struct wd_tokenizer *t = NULL;
     int32_t ids[8];
 
     (void)state;
@@ -549,6 +549,35 @@ static void added_tokens_that_are_not_special_are_found_in_any_text(void **state
     assert_int_equal(wd_tokenizer_encode(t, "aaa<|x>", 7, true, ids, 8), 3);
     assert_int_equal(ids[2], 5);
     wd_tokenizer_free(t);
+}
+
+/* A file may hold its types as anything; what is not 3 or 4 is no control token. */
+static void types_that_are_no_whole_numbers_are_harmless(void **state)
+{
+    static const char *const pieces[] = {"a", "b", "c"}, *const none[] = {""};
+    static const float types[] = {(float)(0.0 / 0.0), 1e30f, 3};
+    struct wd_tensor_file *f;
+    struct wd_tokenizer *t = NULL;
+    struct bytes b;
+    struct gguf g;
+
+    (void)state;
+    gguf_init(&g);
+    gguf_str(&g, "tokenizer.ggml.model", "gemma4");
+    gguf_strs(&g, "tokenizer.ggml.tokens", pieces, 3);
+    gguf_strs(&g, "tokenizer.ggml.merges", none, 0);
+    gguf_raw(&g, "tokenizer.ggml.token_type", 9, NULL, 0);
+    bytes_u32(&g.keys, 6);
+    bytes_u64(&g.keys, 3);
+    bytes_put(&g.keys, types, sizeof types);
+    b = gguf_finish(&g);
+    assert_int_equal(wd_tensor_file_from_memory("small", b.at, b.n, &f, NULL), 0);
+    assert_int_equal(wd_tokenizer_open(f, &t, NULL), 0);
+    assert_false(wd_tokenizer_is_control(t, 0) || wd_tokenizer_is_control(t, 1));
+    assert_true(wd_tokenizer_is_control(t, 2));
+    wd_tokenizer_free(t);
+    wd_tensor_file_free(f);
+    bytes_free(&b);
 }
 
 struct gguf_case {
@@ -626,6 +655,7 @@ int main(void)
         cmocka_unit_test(a_tokenizer_json_cut_anywhere_is_refused),
         cmocka_unit_test(characters_without_piece_or_bytes_are_unknown_once),
         cmocka_unit_test(added_tokens_that_are_not_special_are_found_in_any_text),
+        cmocka_unit_test(types_that_are_no_whole_numbers_are_harmless),
         cmocka_unit_test(a_gguf_without_a_whole_tokenizer_is_refused),
     };
 
