@@ -1,7 +1,7 @@
 # daemon/ - puts it together
 noinst_LIBRARIES += libdaemon.a
 libdaemon_a_SOURCES = \
-	daemon/config.h daemon/config.c \
+	daemon/config.h daemon/config_rows.h daemon/config.c daemon/config_read.c \
 	daemon/core.h daemon/core.c daemon/stats.c \
 	daemon/signals.h daemon/signals.c \
 	daemon/notify.h daemon/notify.c

@@ -48,8 +48,7 @@ struct wd_question {
 
 /* A stretch of speech whose voice is asked for. */
 struct wd_piece {
-    int64_t t0_ns, t1_ns; /* what it stands for */
-    uint32_t n_samples;
+    uint32_t start, n_samples; /* of the window */
     float pcm[WD_VOICE_PIECE];
     float print[WD_VOICE_DIM];
 };

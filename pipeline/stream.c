@@ -313,7 +313,7 @@ int wd_stream_new(const struct wd_stream_opts *opts, const struct wd_stream_shar
 {
     const struct wd_shape *shape = wd_engine_shape(shared->engine);
     struct wd_stream *s = calloc(1, sizeof *s);
-    struct wd_activity_opts activity = {.threshold = opts->threshold, .preroll_ns = opts->preroll_ns, .hangover_ns = opts->hangover_ns};
+    struct wd_activity_opts activity = {.threshold = (float)opts->threshold, .preroll_ns = opts->preroll_ns, .hangover_ns = opts->hangover_ns};
     int64_t longest = profile->transcribe.max_audio_ns;
     struct wd_window_opts window = {
         .max_ns = longest > 0 && longest < opts->window_max_ns ? longest : opts->window_max_ns,

@@ -44,7 +44,6 @@ struct wd_transcript {
     bool again;                  /* this window is decoded a second time */
     float speech[WD_WINDOW_MAX_FRAMES + 64];
     char carried[CARRIED_BYTES]; /* lines settled before a cut: the instruction of the window that follows */
-    char said[CARRIED_BYTES];    /* lines of the window before, in case they are needed */
 
     struct wd_parse_token tokens[WD_JOB_MAX_TOKENS];
     char token_text[WD_JOB_MAX_TOKENS * 16];
@@ -158,7 +157,7 @@ int wd_transcript_fill(struct wd_transcript *t, const struct wd_window *w, const
         return r;
     fill_draft(t, job);
     if (t->voices)
-        wd_voices_fill(t->voices, w, what->why == WD_WINDOW_CLOSE || what->why == WD_WINDOW_FULL, job);
+        wd_voices_fill(t->voices, w, job);
     return 0;
 }
 
@@ -334,8 +333,6 @@ static void publish_partials(struct wd_transcript *t)
         e = words_event(t, WD_EVENT_PARTIAL, first, end, settled);
         if (!e)
             continue;
-        if (t->voices)
-            wd_voices_label(t->voices, e->t0_ns, e->t1_ns, e);
         chain(&t->lines[i], e);
         t->stats.partials++;
         wd_publish_send(t->publish, e);
@@ -400,10 +397,14 @@ static void carry(struct wd_transcript *t, uint32_t n_words)
 
 /* ---- what follows an answer ---- */
 
-static void close_window(struct wd_transcript *t, struct wd_window *w)
+static void close_window(struct wd_transcript *t, struct wd_window *w, bool good)
 {
+    struct wd_parsed *now = good ? t->parsed[0] : NULL;
+
     if (t->voices)
-        wd_voices_turns(t->voices, wd_window_t1_ns(w));
+        wd_voices_window(t->voices, w, wd_window_frames(w), now, t->times);
+    if (good)
+        publish_finals(t, now->n_words);
     wd_window_close(w);
     t->again = false;
     t->carried[0] = '\0';
@@ -414,16 +415,15 @@ static void cut_window(struct wd_transcript *t, struct wd_window *w, bool good)
 {
     struct wd_settle_cut cut = wd_settle_cut(&t->settle, good ? t->parsed[0] : NULL, t->times, t->speech, wd_window_frames(w),
                                              wd_window_t0_ns(w));
-    int64_t t1 = wd_window_t0_ns(w) + cut.frame * WD_WINDOW_FRAME_NS;
 
+    if (t->voices)
+        wd_voices_window(t->voices, w, cut.frame, good ? t->parsed[0] : NULL, t->times);
     if (good) {
         publish_finals(t, cut.n_words);
         carry(t, cut.n_words);
     } else {
         t->carried[0] = '\0';
     }
-    if (t->voices)
-        wd_voices_turns(t->voices, t1);
     wd_window_cut(w, cut.frame);
     t->again = false;
     forget_window(t);
@@ -450,7 +450,7 @@ static void bad_answer(struct wd_transcript *t, struct wd_window *w, const struc
     if (what->why == WD_WINDOW_FULL)
         cut_window(t, w, false);
     else
-        close_window(t, w);
+        close_window(t, w, false);
 }
 
 void wd_transcript_take(struct wd_transcript *t, struct wd_window *w, const struct wd_window_job *what, struct wd_job *job)
@@ -475,8 +475,7 @@ void wd_transcript_take(struct wd_transcript *t, struct wd_window *w, const stru
     switch (what->why) {
     case WD_WINDOW_CLOSE:
         wd_settle_all(&t->settle, now);
-        publish_finals(t, now->n_words);
-        close_window(t, w);
+        close_window(t, w, true);
         break;
     case WD_WINDOW_FULL:
         wd_settle_tick(&t->settle, t->before ? t->parsed[1] : NULL, now, t->times, wd_window_t1_ns(w), WD_SETTLE_HOLD_NS);

@@ -125,7 +125,7 @@ static int run_sound(struct wd_worker *w, struct wd_job *job, struct wd_err *err
     struct wd_generate g = generate_of(w, job);
     struct wd_answer *a = &job->answers[0];
     struct wd_span spans[4];
-    uint32_t n, rows = 0, base;
+    uint32_t n = 0, rows = 0, base;
     int r;
 
     memset(&job->answers[0], 0, offsetof(struct wd_answer, yes));

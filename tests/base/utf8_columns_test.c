@@ -1,4 +1,4 @@
-/* tests/sinks/utf8_test.c - decoding against what Unicode prescribes, and the widths. */
+/* tests/base/utf8_columns_test.c - decoding against what Unicode prescribes, and the widths. */
 #include "base/utf8.h"
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,0 +1,237 @@
+/* pipeline/voices.c - whose voice: which pieces of a window's sound are printed, and who said which words. */
+#include "pipeline/voices.h"
+
+#include "pipeline/speakers.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_TURNS 64
+/* A single word shorter than this does not make a turn of its own inside a line. */
+#define SHORT_WORD_NS INT64_C(400000000)
+
+struct wd_voices {
+    struct wd_publish *publish;
+    struct wd_speakers *speakers;
+    struct wd_speakers_plan plan;
+    /* Prints of the window at hand, by their place in it: pieces of a stretch that goes on keep theirs from tick to tick. */
+    struct wd_speakers_piece keys[WD_SPEAKERS_MAX_PIECES * 2];
+    float prints[WD_SPEAKERS_MAX_PIECES * 2][WD_VOICE_DIM];
+    uint32_t n_prints;
+    float ordered[WD_SPEAKERS_MAX_PIECES][WD_VOICE_DIM];
+    uint32_t n_known; /* speakers that were announced */
+};
+
+int wd_voices_new(struct wd_publish *publish, struct wd_voices **ret, struct wd_err *err)
+{
+    struct wd_voices *v = calloc(1, sizeof *v);
+    int r;
+
+    if (!v)
+        return wd_err_set(err, -ENOMEM, "voices: out of memory");
+    v->publish = publish;
+    r = wd_speakers_new(NULL, &v->speakers, err);
+    if (r < 0) {
+        free(v);
+        return r;
+    }
+    *ret = v;
+    return 0;
+}
+
+struct wd_voices *wd_voices_free(struct wd_voices *v)
+{
+    if (!v)
+        return NULL;
+    wd_speakers_free(v->speakers);
+    free(v);
+    return NULL;
+}
+
+static int find(const struct wd_voices *v, const struct wd_speakers_piece *p)
+{
+    for (uint32_t i = 0; i < v->n_prints; i++)
+        if (v->keys[i].start == p->start && v->keys[i].n == p->n)
+            return (int)i;
+    return -1;
+}
+
+static void plan(struct wd_voices *v, const struct wd_window *w, uint32_t n_frames)
+{
+    float p[WD_SPEAKERS_MAX_FRAMES];
+
+    if (n_frames > WD_SPEAKERS_MAX_FRAMES)
+        n_frames = WD_SPEAKERS_MAX_FRAMES;
+    for (uint32_t i = 0; i < n_frames; i++)
+        p[i] = wd_window_p(w, i);
+    wd_speakers_plan(p, n_frames, &v->plan);
+}
+
+/* n samples of the window from `start`; what lies outside is silence. */
+static void copy_samples(const struct wd_window *w, uint32_t start, uint32_t n, float *out)
+{
+    uint32_t have = wd_window_frames(w) * WD_WINDOW_SAMPLES;
+
+    for (uint32_t at = 0, now; at < n; at += now) {
+        uint32_t from = start + at, in = from % WD_WINDOW_SAMPLES;
+
+        now = WD_WINDOW_SAMPLES - in < n - at ? WD_WINDOW_SAMPLES - in : n - at;
+        if (from < have)
+            memcpy(out + at, wd_window_pcm(w, from / WD_WINDOW_SAMPLES) + in, now * sizeof *out);
+        else
+            memset(out + at, 0, now * sizeof *out);
+    }
+}
+
+void wd_voices_fill(struct wd_voices *v, const struct wd_window *w, struct wd_job *job)
+{
+    plan(v, w, wd_window_frames(w));
+    job->n_pieces = 0;
+    for (uint32_t i = 0; i < v->plan.n_pieces && job->n_pieces < WD_JOB_MAX_PIECES; i++) {
+        const struct wd_speakers_piece *p = &v->plan.pieces[i];
+        struct wd_piece *to = &job->pieces[job->n_pieces];
+
+        if (find(v, p) >= 0)
+            continue;
+        to->start = p->start;
+        to->n_samples = p->n;
+        copy_samples(w, p->start, p->n, to->pcm);
+        job->n_pieces++;
+    }
+}
+
+void wd_voices_take(struct wd_voices *v, const struct wd_job *job)
+{
+    for (uint32_t i = 0; i < job->n_pieces; i++) {
+        struct wd_speakers_piece key = {.start = job->pieces[i].start, .n = job->pieces[i].n_samples};
+
+        /* Pieces that ended a stretch which then went on are of no use any more: the oldest make room. */
+        if (v->n_prints == WD_SPEAKERS_MAX_PIECES * 2) {
+            uint32_t half = WD_SPEAKERS_MAX_PIECES;
+
+            memmove(v->keys, v->keys + half, half * sizeof *v->keys);
+            memmove(v->prints, v->prints + half, half * sizeof *v->prints);
+            v->n_prints = half;
+        }
+        v->keys[v->n_prints] = key;
+        memcpy(v->prints[v->n_prints++], job->pieces[i].print, sizeof v->prints[0]);
+    }
+}
+
+static struct wd_event *speaker_event(struct wd_voices *v, enum wd_event_kind kind, int64_t t0, int64_t t1, uint32_t speaker)
+{
+    struct wd_event *e = wd_publish_event(v->publish, kind, t0, t1);
+    char label[16];
+
+    if (!e)
+        return NULL;
+    wd_speakers_label(speaker, label);
+    e->speaker.id = wd_event_text(e, label, strlen(label));
+    return e;
+}
+
+static void publish_relabels(struct wd_voices *v, int64_t t)
+{
+    struct wd_relabel l;
+    char label[16];
+
+    while (wd_speakers_relabel(v->speakers, &l)) {
+        struct wd_event *e = speaker_event(v, WD_EVENT_SPEAKER, t, t, l.from);
+
+        if (!e)
+            continue;
+        wd_speakers_label(l.into, label);
+        e->change = wd_event_text(e, "merged", 6);
+        e->into = wd_event_text(e, label, strlen(label));
+        wd_publish_send(v->publish, e);
+    }
+}
+
+static void publish_turns(struct wd_voices *v)
+{
+    struct wd_turn turns[MAX_TURNS];
+    uint32_t n = wd_speakers_turns(v->speakers, turns, MAX_TURNS);
+
+    for (uint32_t i = 0; i < n; i++) {
+        struct wd_event *e;
+
+        /* Speakers are numbered in the order in which they are heard. */
+        for (; v->n_known < turns[i].speaker; v->n_known++) {
+            e = speaker_event(v, WD_EVENT_SPEAKER, turns[i].t0_ns, turns[i].t0_ns, v->n_known + 1);
+            if (e)
+                e->change = wd_event_text(e, "new", 3);
+            wd_publish_send(v->publish, e);
+        }
+        e = speaker_event(v, WD_EVENT_TURN, turns[i].t0_ns, turns[i].t1_ns, turns[i].speaker);
+        if (e)
+            e->speaker.confidence = turns[i].confidence;
+        wd_publish_send(v->publish, e);
+    }
+}
+
+void wd_voices_window(struct wd_voices *v, const struct wd_window *w, uint32_t n_frames, const struct wd_parsed *parsed,
+                      const struct wd_align_time *times)
+{
+    int64_t hints[WD_PARSE_MAX_UTTERANCES], t0 = wd_window_t0_ns(w);
+    uint32_t n_hints = 0;
+
+    plan(v, w, wd_window_frames(w));
+    for (uint32_t i = 0; i < v->plan.n_pieces; i++) {
+        int k = find(v, &v->plan.pieces[i]);
+
+        /* Every piece of the plan was in the last job, which had the same frames. */
+        if (k < 0)
+            memset(v->ordered[i], 0, sizeof v->ordered[i]);
+        else
+            memcpy(v->ordered[i], v->prints[k], sizeof v->ordered[i]);
+    }
+    for (uint32_t i = 0; parsed && i < parsed->n_utterances; i++)
+        if (parsed->utterances[i].n_words && times[parsed->utterances[i].first_word].t0_ns > t0)
+            hints[n_hints++] = times[parsed->utterances[i].first_word].t0_ns;
+    v->n_prints = 0;
+    if (wd_speakers_add(v->speakers, t0, &v->plan, n_frames, (const float(*)[WD_VOICE_DIM])v->ordered, hints, n_hints) < 0)
+        return;
+    publish_relabels(v, t0);
+    publish_turns(v);
+}
+
+void wd_voices_words(const struct wd_voices *v, const struct wd_parsed *parsed, const struct wd_align_time *times, uint32_t n_words,
+                     uint32_t *ret)
+{
+    for (uint32_t i = 0; i < n_words; i++)
+        ret[i] = wd_speakers_at(v->speakers, times[i].t0_ns, times[i].t1_ns, NULL);
+    for (uint32_t i = 0; i < n_words; i++) {
+        uint16_t line = parsed->words[i].utterance;
+        bool begins = i == 0 || parsed->words[i - 1].utterance != line, ends = i + 1 == n_words || parsed->words[i + 1].utterance != line;
+
+        if (times[i].t1_ns - times[i].t0_ns >= SHORT_WORD_NS)
+            continue;
+        if (!begins && ret[i - 1] != ret[i] && (ends || ret[i + 1] != ret[i]))
+            ret[i] = ret[i - 1];
+        else if (begins && !ends && ret[i + 1] != ret[i])
+            ret[i] = ret[i + 1];
+    }
+}
+
+void wd_voices_name(const struct wd_voices *v, uint32_t speaker, struct wd_event *e)
+{
+    char label[16];
+
+    if (speaker == 0)
+        return;
+    wd_speakers_label(speaker, label);
+    e->speaker.id = wd_event_text(e, label, strlen(label));
+    wd_speakers_at(v->speakers, e->t0_ns, e->t1_ns, &e->speaker.confidence);
+}
+
+void wd_voices_end(struct wd_voices *v)
+{
+    wd_speakers_finish(v->speakers);
+    publish_relabels(v, 0);
+}
+
+uint32_t wd_voices_count(const struct wd_voices *v)
+{
+    return wd_speakers_stats(v->speakers).speakers;
+}

@@ -1,0 +1,34 @@
+/* pipeline/voices.h - whose voice: which pieces of a window's sound are printed, and who said which words. Joins window, engine jobs and
+ * speakers.h for one stream. Loop thread; nothing allocates but _new. */
+#pragma once
+#include "base/err.h"
+#include "pipeline/align.h"
+#include "pipeline/job.h"
+#include "pipeline/parse.h"
+#include "pipeline/publish.h"
+#include "pipeline/window.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+struct wd_voices;
+int wd_voices_new(struct wd_publish *publish, struct wd_voices **ret, struct wd_err *err);
+struct wd_voices *wd_voices_free(struct wd_voices *v);
+
+/* Puts into the job those pieces of the window that were not printed yet. */
+void wd_voices_fill(struct wd_voices *v, const struct wd_window *w, struct wd_job *job);
+/* Their prints have come. */
+void wd_voices_take(struct wd_voices *v, const struct wd_job *job);
+
+/* The first n_frames of the window are over: who spoke in them is decided, turns and changes of speakers are published. parsed, times: what was said,
+ * NULL when that is not known; where a line begins somebody else may. */
+void wd_voices_window(struct wd_voices *v, const struct wd_window *w, uint32_t n_frames, const struct wd_parsed *parsed,
+                      const struct wd_align_time *times);
+/* A speaker for each of the first n_words words of that window, 0: not known. A word is never cut, and a single short one at the border of a line
+ * does not change hands. */
+void wd_voices_words(const struct wd_voices *v, const struct wd_parsed *parsed, const struct wd_align_time *times, uint32_t n_words,
+                     uint32_t *ret_speakers);
+/* The event's speaker: one of wd_voices_words(), as sure as the sound between the event's times is. */
+void wd_voices_name(const struct wd_voices *v, uint32_t speaker, struct wd_event *e);
+/* The stream is over: one last look at all voices. */
+void wd_voices_end(struct wd_voices *v);
+uint32_t wd_voices_count(const struct wd_voices *v);
