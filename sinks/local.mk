@@ -21,3 +21,4 @@ SINKS_SYSLIBS = $(PIPELINE_SYSLIBS)
 
 schemadir = $(pkgdatadir)/schema
 dist_schema_DATA = schema/witnessd-event.schema.json
+EXTRA_DIST += docs/events.md

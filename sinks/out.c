@@ -169,13 +169,16 @@ int wd_out_reopen(struct wd_out *o)
     fd = open_path(o->path);
     if (fd < 0)
         return fd;
-    r = fstat(o->fd, &was) < 0 || fstat(fd, &is) < 0 ? -errno : 0;
-    if (r == 0 && was.st_dev == is.st_dev && was.st_ino == is.st_ino) {
+    if (fstat(o->fd, &was) < 0 || fstat(fd, &is) < 0) {
+        r = -errno;
+        close(fd);
+        return r;
+    }
+    if (was.st_dev == is.st_dev && was.st_ino == is.st_ino) {
         close(fd);
         return 0;
     }
-    if (r == 0)
-        r = begin_file(fd, o->anew);
+    r = begin_file(fd, o->anew);
     if (r < 0) {
         close(fd);
         return r;

@@ -78,10 +78,12 @@ static void put_heading(struct text_sink *s, size_t *len, const struct wd_event 
     char time[48];
     int64_t at_s = (e->t0_ns < 0 ? 0 : e->t0_ns) / 1000000000;
 
-    if (s->times)
-        put(s, len, time,
-            (size_t)snprintf(time, sizeof time, "[%02lld:%02d:%02d] ", (long long)(at_s / 3600),
-                             (int)(at_s / 60 % 60), (int)(at_s % 60)));
+    if (s->times) {
+        int n = snprintf(time, sizeof time, "[%02lld:%02d:%02d] ", (long long)(at_s / 3600),
+                         (int)(at_s / 60 % 60), (int)(at_s % 60));
+
+        put(s, len, time, (size_t)n);
+    }
     if (several && e->stream) {
         put(s, len, "(", 1);
         put_clean(s, len, e->stream);
