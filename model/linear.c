@@ -17,7 +17,7 @@
 #define TILE_OUT 128            /* unpacked for BLAS: weight rows ... */
 #define TILE_IN 1024            /* ... and columns, a multiple of every block */
 #define ALONE (48 << 10)        /* products below which waking the team costs more than it saves */
-#define CUT 8                   /* shares and strips are multiples of what the kernels take at once */
+#define CUT 8 /* shares and strips are multiples of what the kernels take at once */
 
 struct wd_linear {
     struct wd_threads *threads;
