@@ -10,8 +10,8 @@
 
 /* Activation rows up to which a kernel is faster than unpacking and BLAS; tools/bench_linear.c. */
 #define MOST_F32_ROWS 12
-#define MOST_HALF_ROWS 48  /* F16, BF16, and blocks when exact */
-#define MOST_BLOCK_ROWS 64 /* also how many are rounded at a time */
+#define MOST_HALF_ROWS 48                   /* F16, BF16, and blocks when exact */
+#define MOST_BLOCK_ROWS WD_LINEAR_SAME_BITS /* also how many are rounded at a time */
 
 #define STRIP_BYTES (128 << 10) /* weights the second cache keeps while groups of rows pass */
 #define TILE_OUT 128            /* unpacked for BLAS: weight rows ... */

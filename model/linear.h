@@ -29,8 +29,11 @@ struct wd_linear *wd_linear_free(struct wd_linear *l);
  * F32, F16, BF16: products and sums in f32 on the exact weights. Q8_0, Q4_0: activations are
  * rounded to 16 bits with one scale a block of 32 (relative error of a product below 5e-5;
  * docs/model.md), or with `exact` set by wd_linear_set_exact, in f32 on the unpacked weights.
- * Strides in floats. y does not overlap x. A row's result does not depend on what other rows are in
- * the call, except that many rows may be summed in another order than few. Never allocates. */
+ * Strides in floats. y does not overlap x. Up to
+ * WD_LINEAR_SAME_BITS rows of Q8_0 or Q4_0 (not exact), a row's result is the same to the bit
+ * whatever other rows are in the call. More rows, more than 12 of F32 and more than 48 of the rest
+ * go to BLAS, which sums in another order. Never allocates. */
+#define WD_LINEAR_SAME_BITS 64
 void wd_linear_apply(struct wd_linear *l, const struct wd_matrix *w, const float *x,
                      size_t x_stride, size_t n_rows, float *y, size_t y_stride);
 void wd_linear_set_exact(struct wd_linear *l, int exact);

@@ -168,10 +168,12 @@ static void check_groups(struct wd_linear *l)
     struct wd_matrix w = matrix_of(WD_TYPE_Q4_0, 150, 1056);
     static float alone[STRIDE];
 
-    error_of(l, &w, 100, 1056);
-    for (size_t r = 0; r < 100; r++) {
-        wd_linear_apply(l, &w, x + r * 1056, 1056, 1, alone, STRIDE);
-        assert_memory_equal(alone, y + r * STRIDE, w.n_out * sizeof *alone);
+    for (size_t n = 2; n <= WD_LINEAR_SAME_BITS; n += 31) {
+        error_of(l, &w, n, 1056);
+        for (size_t r = 0; r < n; r++) {
+            wd_linear_apply(l, &w, x + r * 1056, 1056, 1, alone, STRIDE);
+            assert_memory_equal(alone, y + r * STRIDE, w.n_out * sizeof *alone);
+        }
     }
 }
 
