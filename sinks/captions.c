@@ -64,7 +64,7 @@ int wd_captions_open(const char *path, const struct wd_captions_format *format,
     if (r == 0) {
         c->format = format;
         r = wd_out_write(c->out, format->header, strlen(format->header));
-        if (r == -EAGAIN) {
+        if (wd_sink_later(r)) {
             c->header_due = true;
             r = 0;
         } else if (r < 0) {

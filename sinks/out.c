@@ -9,8 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define CLOSE_TRIES 20
-#define CLOSE_TRY_MS 50
+#define MOST_WAIT_MS 10000
 
 struct wd_out {
     char *path; /* NULL: standard output */
@@ -109,7 +108,7 @@ static bool would_block(const struct wd_out *o)
     return o->must_poll && poll(&p, 1, 0) == 0;
 }
 
-/* How many bytes went out, or why none did; what may pass is -EAGAIN. */
+/* How many bytes went out, or why none did. */
 static ssize_t put(struct wd_out *o, const void *data, size_t n)
 {
     ssize_t r;
@@ -121,9 +120,7 @@ static ssize_t put(struct wd_out *o, const void *data, size_t n)
     while (r < 0 && errno == EINTR);
     if (r > 0)
         return r;
-    if (r == 0 || errno == EAGAIN || errno == ENOSPC || errno == EDQUOT)
-        return -EAGAIN;
-    return -errno;
+    return r == 0 ? -EAGAIN : -errno;
 }
 
 /* 0 when nothing is left over. */
@@ -216,15 +213,20 @@ int wd_out_rows(const struct wd_out *o)
     return ioctl(o->fd, TIOCGWINSZ, &w) == 0 ? w.ws_row : 0;
 }
 
+bool wd_out_wait(const struct wd_out *o)
+{
+    struct pollfd p = {.fd = o->fd, .events = POLLOUT};
+
+    return poll(&p, 1, MOST_WAIT_MS) == 1 && (p.revents & POLLOUT);
+}
+
 struct wd_out *wd_out_close(struct wd_out *o)
 {
     if (!o)
         return NULL;
     if (o->fd >= 0) {
-        struct pollfd p = {.fd = o->fd, .events = POLLOUT};
-
-        for (int i = 0; i < CLOSE_TRIES && put_rest(o) == -EAGAIN; i++)
-            poll(&p, 1, CLOSE_TRY_MS);
+        while (put_rest(o) == -EAGAIN && wd_out_wait(o))
+            ;
         close(o->fd);
     }
     free(o->path);

@@ -13,7 +13,7 @@ struct wd_out;
 int wd_out_open(const char *path, bool anew, size_t most_bytes, struct wd_out **ret_out,
                 struct wd_err *err);
 
-/* Takes all of it (0) or none: -EAGAIN later (nobody reads, disk full), -EMSGSIZE, or what write(2)
+/* Takes all of it (0) or none: -EAGAIN (nobody reads now), -ENOSPC, -EMSGSIZE or what else write(2)
  * said. A piece is one write(2); what the system took only in part is kept and goes out before the
  * next one. */
 int wd_out_write(struct wd_out *o, const void *data, size_t n_bytes);
@@ -30,5 +30,9 @@ bool wd_out_is_terminal(const struct wd_out *o);
 int wd_out_columns(const struct wd_out *o); /* of the terminal, asked now; 0 = not known */
 int wd_out_rows(const struct wd_out *o);
 
-/* Waits up to a second for the rest of a piece to be taken. NULL is fine; returns NULL. */
+/* Only for the end of a run: waits until a reader makes room, ten seconds at most; false if none
+ * did. */
+bool wd_out_wait(const struct wd_out *o);
+
+/* Writes the rest of a piece, waiting as wd_out_wait() does. NULL is fine; returns NULL. */
 struct wd_out *wd_out_close(struct wd_out *o);

@@ -7,6 +7,8 @@
 
 #define RETRY_FIRST_MS 20
 #define RETRY_MOST_MS 1000
+#define WAIT_STEP_MS 5
+#define END_WAIT_MS 1000
 
 struct sink {
     const struct wd_sink_type *type;
@@ -26,6 +28,7 @@ struct wd_router {
     uv_loop_t *loop;
     struct sink **sinks;
     size_t n_sinks;
+    bool wait;
 };
 
 int wd_router_new(uv_loop_t *loop, struct wd_router **ret, struct wd_err *err)
@@ -93,14 +96,14 @@ static void end_trouble(struct sink *s)
     s->trouble_ms = 0;
 }
 
-/* false: the sink wants it later. */
-static bool offer(struct sink *s, const struct wd_event *e)
+/* 0, or what wd_sink_later() knows: the sink wants it again. */
+static int offer(struct sink *s, const struct wd_event *e)
 {
     int r = s->type->send(s->instance, e);
 
-    if (r == -EAGAIN) {
-        begin_trouble(s, "takes no events for now; keeping up to 1024");
-        return false;
+    if (wd_sink_later(r)) {
+        begin_trouble(s, r == -EAGAIN ? "nobody takes its events now" : strerror(-r));
+        return r;
     }
     if (r < 0) {
         begin_trouble(s, strerror(-r));
@@ -109,7 +112,7 @@ static bool offer(struct sink *s, const struct wd_event *e)
         end_trouble(s);
         s->n_sent++;
     }
-    return true;
+    return 0;
 }
 
 static struct wd_event **place(struct sink *s, size_t i)
@@ -155,10 +158,13 @@ static void keep(struct sink *s, struct wd_event *e)
     }
 }
 
-static void offer_waiting(struct sink *s)
+static int offer_waiting(struct sink *s)
 {
-    while (s->n_waiting && offer(s, *place(s, 0)))
+    int r = 0;
+
+    while (s->n_waiting && (r = offer(s, *place(s, 0))) == 0)
         remove_at(s, 0);
+    return r;
 }
 
 static void on_retry(uv_timer_t *timer)
@@ -230,12 +236,26 @@ int wd_router_add(struct wd_router *r, const struct wd_sink_type *type, void *op
     return e;
 }
 
+void wd_router_wait(struct wd_router *r, bool wait)
+{
+    r->wait = wait;
+}
+
+static int send_now(const struct wd_router *r, struct sink *s, const struct wd_event *e)
+{
+    int said;
+
+    while ((said = offer(s, e)) == -EAGAIN && r->wait)
+        uv_sleep(WAIT_STEP_MS);
+    return said;
+}
+
 void wd_router_publish(struct wd_router *r, struct wd_event *e)
 {
     for (size_t i = 0; i < r->n_sinks; i++) {
         struct sink *s = r->sinks[i];
 
-        if (wants(s, e) && (s->n_waiting || !offer(s, e)))
+        if (wants(s, e) && (s->n_waiting || send_now(r, s, e) < 0))
             keep(s, e);
     }
 }
@@ -259,11 +279,31 @@ static void on_timer_closed(uv_handle_t *handle)
     free_sink(handle->data);
 }
 
-static void close_sink(struct sink *s)
+/* The loop has nothing else to do any more, so this may wait: as long as the sink makes progress.
+ */
+static void offer_at_end(const struct wd_router *r, struct sink *s)
+{
+    unsigned idle_ms = 0;
+
+    while (s->n_waiting) {
+        size_t before = s->n_waiting;
+        int said = offer_waiting(s);
+
+        if (s->n_waiting < before)
+            idle_ms = 0;
+        else if (idle_ms >= END_WAIT_MS && !(r->wait && said == -EAGAIN))
+            return;
+        if (s->n_waiting)
+            uv_sleep(WAIT_STEP_MS);
+        idle_ms += WAIT_STEP_MS;
+    }
+}
+
+static void close_sink(const struct wd_router *r, struct sink *s)
 {
     uint64_t lost;
 
-    offer_waiting(s);
+    offer_at_end(r, s);
     lost = s->n_waiting;
     while (s->n_waiting)
         remove_at(s, 0);
@@ -282,7 +322,7 @@ struct wd_router *wd_router_free(struct wd_router *r)
     if (!r)
         return NULL;
     for (size_t i = 0; i < r->n_sinks; i++)
-        close_sink(r->sinks[i]);
+        close_sink(r, r->sinks[i]);
     free(r->sinks);
     free(r);
     return NULL;

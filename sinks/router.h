@@ -9,9 +9,9 @@
 struct wd_router;
 int wd_router_new(uv_loop_t *loop, struct wd_router **ret, struct wd_err *err);
 
-/* Offers every sink what it still waits for, once, then flushes and closes it; what is refused even
- * now is lost and logged. The memory goes when the loop has run once more (its timers are closed).
- * NULL is fine; returns NULL. */
+/* Gives every sink what it still waits for, as long as it takes some within a second, then flushes
+ * and closes it; the rest is lost and logged. The memory goes when the loop has run once more (its
+ * timers are closed). NULL is fine; returns NULL. */
 struct wd_router *wd_router_free(struct wd_router *r);
 
 struct wd_router_filter {
@@ -24,11 +24,15 @@ struct wd_router_filter {
 int wd_router_add(struct wd_router *r, const struct wd_sink_type *type, void *opts_object,
                   const struct wd_router_filter *filter, struct wd_err *err);
 
+/* For one recording, whose source can wait: publish and free wait for a reader that is slow (`|
+ * less`) instead of ever losing what it would read. Default false. */
+void wd_router_wait(struct wd_router *r, bool wait);
+
 /* To every sink whose filter lets it through; borrows `e` and keeps references of its own. A sink
- * that says -EAGAIN keeps up to WD_ROUTER_QUEUE events, is tried again after 20 ms, then ever more
- * seldom up to 1 s, and gets them in order; when the queue is full it loses the oldest partial
- * first, then the oldest. No sink waits for another. The event pool must hold WD_ROUTER_QUEUE
- * events a sink beside those in the making. */
+ * that wants it later (wd_sink_later) keeps up to WD_ROUTER_QUEUE events, is tried again after
+ * 20 ms, then ever more seldom up to 1 s, and gets them in order; when the queue is full it loses
+ * the oldest partial first, then the oldest. No sink waits for another. The event pool must hold
+ * WD_ROUTER_QUEUE events a sink beside those in the making. */
 void wd_router_publish(struct wd_router *r, struct wd_event *e);
 void wd_router_reopen(struct wd_router *r); /* HUP */
 void wd_router_flush(struct wd_router *r);  /* end of a batch of events */

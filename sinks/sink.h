@@ -3,6 +3,7 @@
 #include "base/err.h"
 #include "base/opt.h"
 #include "pipeline/event.h"
+#include <errno.h>
 #include <uv.h>
 
 struct wd_sink_type {
@@ -13,12 +14,18 @@ struct wd_sink_type {
     const struct wd_opt *opts; /* filled in before open() */
     /* On failure leaves nothing open, and close() is not called. */
     int (*open)(void *sink, uv_loop_t *loop, struct wd_err *err);
-    /* Never waits. -EAGAIN: keep it for later; other errors count as lost. */
+    /* Never waits. What wd_sink_later() knows: keep it for later; other errors count as lost. */
     int (*send)(void *sink, const struct wd_event *e);
     void (*reopen)(void *sink); /* HUP; may be NULL */
     void (*flush)(void *sink);  /* end of a batch of events; may be NULL */
     void (*close)(void *sink);  /* everything accepted is written; leaves the options alone */
 };
+
+/* What passes: -EAGAIN, nobody reads just now; -ENOSPC and -EDQUOT, the disk is full. */
+static inline bool wd_sink_later(int r)
+{
+    return r == -EAGAIN || r == -ENOSPC || r == -EDQUOT;
+}
 
 const struct wd_sink_type *wd_sink_type_find(const char *name); /* NULL: no such type */
 const struct wd_sink_type *const *wd_sink_types(void);          /* NULL-terminated */

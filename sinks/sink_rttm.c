@@ -70,7 +70,7 @@ static int write_oldest(struct rttm_sink *s, size_t n)
 
     while (done < n && r == 0) {
         r = write_turn(s, &s->turns[done]);
-        done += r != -EAGAIN; /* what cannot be written ever must not hold up the rest */
+        done += !wd_sink_later(r); /* what cannot be written ever must not hold up the rest */
     }
     memmove(s->turns, s->turns + done, (s->n_turns - done) * sizeof *s->turns);
     s->n_turns -= done;
@@ -163,8 +163,11 @@ static void rttm_reopen(void *sink)
 static void rttm_close(void *sink)
 {
     struct rttm_sink *s = sink;
+    int r;
 
-    if (write_oldest(s, s->n_turns) < 0)
+    while ((r = write_oldest(s, s->n_turns)) == -EAGAIN && wd_out_wait(s->out))
+        ;
+    if (r < 0)
         wd_warning("rttm: %s: %zu turns could not be written", s->path, s->n_turns);
     s->out = wd_out_close(s->out);
     free(s->turns);

@@ -207,8 +207,8 @@ static void a_full_disk_is_for_later(void **state)
     struct wd_out *o = out_of("/dev/full", false);
     (void)state;
 
-    assert_int_equal(wd_out_write(o, "x\n", 2), -EAGAIN);
-    assert_int_equal(wd_out_write(o, "x\n", 2), -EAGAIN);
+    assert_int_equal(wd_out_write(o, "x\n", 2), -ENOSPC);
+    assert_int_equal(wd_out_write(o, "x\n", 2), -ENOSPC);
     wd_out_close(o);
 }
 

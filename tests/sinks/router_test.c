@@ -15,6 +15,7 @@
 struct record {
     int answer;    /* what send() says */
     int take_then; /* so many are taken before `answer` counts; -1: all */
+    int refuse_every;
     int n_opened, n_closed, n_flushed, n_reopened, n_tried, n_got;
     struct {
         enum wd_event_kind kind;
@@ -46,7 +47,7 @@ static int scripted_send(void *sink, const struct wd_event *e)
     struct record *r = &records[((struct scripted *)sink)->which];
 
     r->n_tried++;
-    if (r->take_then == 0)
+    if (r->take_then == 0 || (r->refuse_every && r->n_tried % r->refuse_every == 0))
         return r->answer;
     if (r->take_then > 0)
         r->take_then--;
@@ -310,7 +311,36 @@ static void a_sink_that_takes_a_few_at_a_time_gets_all(void **state)
     assert_int_equal(records[0].got[19].rev, 19);
 }
 
-static void freeing_offers_what_waits_once_more(void **state)
+static void a_full_disk_is_tried_again_too(void **state)
+{
+    struct world *w = *state;
+
+    add(w, 0, NULL);
+    records[0].answer = -ENOSPC;
+    records[0].take_then = 0;
+    wd_router_wait(w->router, true); /* only readers are waited for */
+    publish(w, WD_EVENT_FINAL, "room", 1);
+    assert_int_equal(count_of(w, 0).waiting, 1);
+    records[0].take_then = -1;
+    run_until_taken(w);
+    assert_int_equal(records[0].n_got, 1);
+}
+
+static void a_router_that_may_wait_loses_nothing_to_a_slow_reader(void **state)
+{
+    struct world *w = *state;
+
+    add(w, 0, NULL);
+    wd_router_wait(w->router, true);
+    records[0].answer = -EAGAIN;
+    records[0].refuse_every = 3;
+    for (uint32_t i = 0; i < 100; i++)
+        publish(w, WD_EVENT_FINAL, "room", i);
+    assert_int_equal(records[0].n_got, 100);
+    assert_int_equal(count_of(w, 0).waiting, 0);
+}
+
+static void freeing_offers_what_waits_again(void **state)
 {
     struct world *w = *state;
 
@@ -401,7 +431,9 @@ int main(void)
         IN_WORLD(a_sink_in_trouble_holds_up_no_other),
         IN_WORLD(a_full_queue_loses_partials_first_then_the_oldest),
         IN_WORLD(a_sink_that_takes_a_few_at_a_time_gets_all),
-        IN_WORLD(freeing_offers_what_waits_once_more),
+        IN_WORLD(a_full_disk_is_tried_again_too),
+        IN_WORLD(a_router_that_may_wait_loses_nothing_to_a_slow_reader),
+        IN_WORLD(freeing_offers_what_waits_again),
         IN_WORLD(a_sink_that_cannot_open_says_which_and_why),
         IN_WORLD(flush_and_reopen_reach_every_sink),
         cmocka_unit_test(every_type_is_found_by_its_name),

@@ -106,8 +106,8 @@ static void a_full_disk_keeps_the_event_for_later(void **state)
     (void)state;
 
     sink_fixture_open(&f, "jsonl", (const char *const[]){"path", "/dev/full", NULL});
-    assert_int_equal(send_final(&f, "no room"), -EAGAIN);
-    assert_int_equal(send_final(&f, "no room"), -EAGAIN);
+    assert_int_equal(send_final(&f, "no room"), -ENOSPC);
+    assert_int_equal(send_final(&f, "no room"), -ENOSPC);
     sink_fixture_done(&f);
 }
 

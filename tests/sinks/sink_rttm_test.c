@@ -1,9 +1,14 @@
 /* tests/sinks/sink_rttm_test.c - RTTM lines, with speakers that turn out to be one. */
 #include "tests/sinks/sink_fixture.h"
+#include <fcntl.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 static const char *const at_once[] = {"at_end", "false", NULL};
@@ -134,6 +139,49 @@ static void a_long_run_holds_a_bounded_number_and_loses_none(void **state)
     sink_fixture_done(&f);
 }
 
+/* A child reads the FIFO slowly, from when the sink is already being closed. */
+static void at_the_end_a_slow_reader_gets_every_turn(void **state)
+{
+    struct sink_fixture f;
+    char fifo[128];
+    int status = 0, hold;
+    pid_t child;
+    (void)state;
+
+    sink_fixture_open(&f, "rttm", NULL); /* for its folder */
+    snprintf(fifo, sizeof fifo, "%s/fifo", f.dir);
+    assert_int_equal(mkfifo(fifo, 0600), 0);
+    hold = open(fifo, O_RDONLY | O_NONBLOCK);
+    f.type->close(f.sink);
+    assert_int_equal(wd_opt_set(wd_opt_find(f.type->opts, "path"), f.sink, fifo, NULL), 0);
+    assert_int_equal(f.type->open(f.sink, &f.loop, NULL), 0);
+    for (int i = 0; i < 2000; i++)
+        send_turn(&f, i, i + 0.5, "spk_1");
+    fflush(NULL);
+    child = fork();
+    if (child == 0) {
+        struct pollfd p = {.fd = hold, .events = POLLIN};
+        int n_lines = 0;
+        char b[4096];
+        ssize_t n;
+
+        for (int fd = 3; fd < 64; fd++) /* else the child itself keeps the FIFO written to */
+            if (fd != hold)
+                close(fd);
+        while (poll(&p, 1, -1) == 1 && (n = read(hold, b, sizeof b)) > 0) {
+            for (ssize_t i = 0; i < n; i++)
+                n_lines += b[i] == '\n';
+            usleep(1000);
+        }
+        _exit(n_lines == 2000 ? 0 : 1);
+    }
+    sink_fixture_close_sink(&f);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    close(hold);
+    sink_fixture_done(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -142,6 +190,7 @@ int main(void)
         cmocka_unit_test(a_turn_that_replaces_another_stands_alone),
         cmocka_unit_test(without_at_end_a_turn_is_written_at_once),
         cmocka_unit_test(names_are_one_field),
+        cmocka_unit_test(at_the_end_a_slow_reader_gets_every_turn),
         cmocka_unit_test(a_long_run_holds_a_bounded_number_and_loses_none),
     };
 

@@ -85,8 +85,8 @@ static void what_was_refused_keeps_its_number(void **state)
     (void)state;
 
     sink_fixture_open(&f, "srt", (const char *const[]){"path", "/dev/full", NULL});
-    assert_int_equal(send_final(&f, 0, 1, NULL, "first"), -EAGAIN);
-    assert_int_equal(send_final(&f, 0, 1, NULL, "first"), -EAGAIN);
+    assert_int_equal(send_final(&f, 0, 1, NULL, "first"), -ENOSPC);
+    assert_int_equal(send_final(&f, 0, 1, NULL, "first"), -ENOSPC);
     sink_fixture_done(&f);
 }
 
