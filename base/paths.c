@@ -12,7 +12,8 @@ static int put(char *ret, size_t cap, const char *folder, const char *relative, 
     int n = snprintf(ret, cap, "%s%s%s", folder, *folder ? "/" : "", relative);
 
     if (n < 0 || (size_t)n >= cap)
-        return wd_err_set(err, -ENAMETOOLONG, "%s%s%s: the path is too long", folder, *folder ? "/" : "", relative);
+        return wd_err_set(err, -ENAMETOOLONG, "%s%s%s: the path is too long", folder,
+                          *folder ? "/" : "", relative);
     return 0;
 }
 
@@ -32,8 +33,8 @@ int wd_paths_data(const char *relative, char *ret, size_t cap, struct wd_err *er
         if (access(ret, F_OK) == 0)
             return 0;
     }
-    return wd_err_set(err, -ENOENT, "%s: not found in %s%s%s", relative, folders[0] ? folders[0] : "",
-                      folders[0] ? " nor in " : "", folders[1]);
+    return wd_err_set(err, -ENOENT, "%s: not found in %s%s%s", relative,
+                      folders[0] ? folders[0] : "", folders[0] ? " nor in " : "", folders[1]);
 }
 
 int wd_paths_model(const char *name, char *ret, size_t cap, struct wd_err *err)

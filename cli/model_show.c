@@ -1,4 +1,4 @@
-/* cli/model_show.c - `witness model show`: what a model file is: sizes, types, memory by part, context, what is missing. */
+/* cli/model_show.c - `witness model show`: what a model file is, and what it lacks. */
 #include "base/paths.h"
 #include "cli/cli.h"
 #include "model/kv_cache.h"
@@ -14,7 +14,8 @@
 #include <string.h>
 #include <sysexits.h>
 
-/* A window as the daemon has it by default: 15 s of sound, and as many tokens as its prompt and answer take at most. */
+/* A window as the daemon has it by default: 15 s of sound, and as many tokens as its prompt and
+ * answer take at most. */
 #define WINDOW_S 15
 #define WINDOW_FRAMES 375u
 #define WINDOW_TOKENS 125u
@@ -49,7 +50,8 @@ struct report {
 static int usage(FILE *to)
 {
     fprintf(to, "usage: witness model show FILE|DIR [--json]\n\n"
-                "FILE is a GGUF file (its media part may lie beside it as *mmproj*.gguf), DIR a folder of safetensors, or either the\n"
+                "FILE is a GGUF file (its media part may lie beside it as *mmproj*.gguf), DIR a "
+                "folder of safetensors, or either the\n"
                 "name of a shipped model.\n\n"
                 "  --json   print one JSON object instead of a table\n");
     return to == stdout ? EX_OK : EX_USAGE;
@@ -68,11 +70,14 @@ static enum part part_of(const struct wd_shape *s, const char *name)
 
     if (begins(name, "mm.a.") || strstr(name, "embed_audio."))
         return AUDIO;
-    if (begins(name, "v.") || begins(name, "mm.") || strstr(name, "embed_vision.") || strstr(name, "vision_embedder."))
+    if (begins(name, "v.") || begins(name, "mm.") || strstr(name, "embed_vision.") ||
+        strstr(name, "vision_embedder."))
         return VISION;
-    if (begins(name, "token_embd.") || begins(name, "output.") || strstr(name, "embed_tokens.") || begins(name, "lm_head."))
+    if (begins(name, "token_embd.") || begins(name, "output.") || strstr(name, "embed_tokens.") ||
+        begins(name, "lm_head."))
         return EMBEDDING;
-    if ((sscanf(name, "blk.%u.", &layer) == 1 || (at && sscanf(at, "layers.%u.", &layer) == 1)) && layer < s->n_layers)
+    if ((sscanf(name, "blk.%u.", &layer) == 1 || (at && sscanf(at, "layers.%u.", &layer) == 1)) &&
+        layer < s->n_layers)
         return s->layers[layer].full ? FULL : SLIDING;
     return OTHER;
 }
@@ -114,7 +119,8 @@ static void look(const struct wd_weights *w, struct report *r)
     for (uint32_t l = 0; l < r->s->n_layers; l++)
         r->n_full += r->s->layers[l].full;
     wd_kv_position_bytes(r->s, &r->kv_sliding, &r->kv_full);
-    bounded = WINDOW_FRAMES + WINDOW_TOKENS < r->s->window ? WINDOW_FRAMES + WINDOW_TOKENS : r->s->window;
+    bounded =
+        WINDOW_FRAMES + WINDOW_TOKENS < r->s->window ? WINDOW_FRAMES + WINDOW_TOKENS : r->s->window;
     r->kv_window = bounded * r->kv_sliding + (uint64_t)(WINDOW_FRAMES + WINDOW_TOKENS) * r->kv_full;
 }
 
@@ -190,8 +196,8 @@ static void print_table(const struct report *r)
     if (r->w->media)
         printf("%-18s %s\n", "media file", wd_tensor_file_path(r->w->media));
     printf("%-18s %s, %s\n", "form", form_name(r), size(r->w->mapped_bytes));
-    printf("%-18s %s: %u layers (%u sliding, %u full), width %u, %u heads\n", "family", s->family, s->n_layers,
-           s->n_layers - r->n_full, r->n_full, s->d_model, s->n_heads);
+    printf("%-18s %s: %u layers (%u sliding, %u full), width %u, %u heads\n", "family", s->family,
+           s->n_layers, s->n_layers - r->n_full, r->n_full, s->d_model, s->n_heads);
     printf("%-18s %s\n", "parameters", grouped(r->parameters, number));
     printf("%-18s %u tokens, sliding window %u\n", "context", s->n_context, s->window);
     printf("%-18s %s pieces\n", "vocabulary", grouped(s->n_vocab, number));
@@ -202,20 +208,21 @@ static void print_table(const struct report *r)
 
     printf("\n%-18s %8s %12s\n", "tensors", "count", "size");
     for (size_t i = 0; i < r->n_types; i++)
-        printf("  %-16s %8" PRIu64 " %12s\n", wd_type_name(r->types[i].type), r->types[i].n, size(r->types[i].bytes));
+        printf("  %-16s %8" PRIu64 " %12s\n", wd_type_name(r->types[i].type), r->types[i].n,
+               size(r->types[i].bytes));
     printf("  %-16s %8zu %12s\n", "all", r->n_tensors, size(r->total));
 
     printf("\n%-18s %8s %12s\n", "memory", "share", "size");
     for (int p = 0; p < N_PARTS; p++)
         if (r->bytes[p])
-            printf("  %-16s %7.1f%% %12s\n", parts[p].text, 100 * (double)r->bytes[p] / (double)r->total,
-                   size(r->bytes[p]));
+            printf("  %-16s %7.1f%% %12s\n", parts[p].text,
+                   100 * (double)r->bytes[p] / (double)r->total, size(r->bytes[p]));
 
     printf("\n%-18s %8s %12s\n", "keys and values", "", "size");
     printf("  %-25s %12s\n", "a token, sliding layers", size(r->kv_sliding));
     printf("  %-25s %12s\n", "a token, full layers", size(r->kv_full));
-    printf("  %-25s %12s  (%u frames of sound, %u tokens)\n", "a window of 15 s", size(r->kv_window), WINDOW_FRAMES,
-           WINDOW_TOKENS);
+    printf("  %-25s %12s  (%u frames of sound, %u tokens)\n", "a window of 15 s",
+           size(r->kv_window), WINDOW_FRAMES, WINDOW_TOKENS);
 }
 
 static int print_json(const struct report *r)
@@ -225,25 +232,30 @@ static int print_json(const struct report *r)
     int ok;
 
     for (size_t i = 0; i < r->n_types; i++)
-        json_array_append_new(types, json_pack("{s:s,s:I,s:I}", "type", wd_type_name(r->types[i].type), "tensors",
-                                               (json_int_t)r->types[i].n, "bytes", (json_int_t)r->types[i].bytes));
+        json_array_append_new(
+            types, json_pack("{s:s,s:I,s:I}", "type", wd_type_name(r->types[i].type), "tensors",
+                             (json_int_t)r->types[i].n, "bytes", (json_int_t)r->types[i].bytes));
     for (int p = 0; p < N_PARTS; p++)
         json_object_set_new(memory, parts[p].key, json_integer((json_int_t)r->bytes[p]));
     json_object_set_new(memory, "total", json_integer((json_int_t)r->total));
     for (size_t i = 0; missing(r, i); i++)
         json_array_append_new(lacks, json_string(missing(r, i)));
     /* Names come from files: what is not UTF-8 there becomes null here. */
-    top = json_pack("{s:o*,s:o*,s:o*,s:s,s:s,s:I,s:I,s:I,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:b,s:b,s:o,s:o,s:{s:I,s:I,s:i,s:i,s:I},s:o}", //
-                    "name", json_string(s->name), "file", json_string(wd_tensor_file_path(r->w->text)), "media_file",
-                    r->w->media ? json_string(wd_tensor_file_path(r->w->media)) : json_null(), "form", form_name(r),
-                    "family", s->family, "bytes", (json_int_t)r->w->mapped_bytes, "parameters", (json_int_t)r->parameters,
-                    "tensors", (json_int_t)r->n_tensors, "layers", (int)s->n_layers, "full_layers", (int)r->n_full, "width",
-                    (int)s->d_model, "feed_forward", (int)s->d_ff, "heads", (int)s->n_heads, "context", (int)s->n_context,
-                    "sliding_window", (int)s->window, "vocabulary", (int)s->n_vocab, "audio", s->has_audio, "vision",
-                    s->has_vision, "types", types, "memory", memory, "kv", //
-                    "sliding_bytes_per_token", (json_int_t)r->kv_sliding, "full_bytes_per_token", (json_int_t)r->kv_full,
-                    "window_s", WINDOW_S, "window_positions", (int)(WINDOW_FRAMES + WINDOW_TOKENS), "window_bytes",
-                    (json_int_t)r->kv_window, "missing", lacks);
+    top = json_pack(
+        "{s:o*,s:o*,s:o*,s:s,s:s,s:I,s:I,s:I,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:b,s:b,s:o,s:o,s:{s:"
+        "I,s:I,s:i,s:i,s:I},s:o}", //
+        "name", json_string(s->name), "file", json_string(wd_tensor_file_path(r->w->text)),
+        "media_file", r->w->media ? json_string(wd_tensor_file_path(r->w->media)) : json_null(),
+        "form", form_name(r), "family", s->family, "bytes", (json_int_t)r->w->mapped_bytes,
+        "parameters", (json_int_t)r->parameters, "tensors", (json_int_t)r->n_tensors, "layers",
+        (int)s->n_layers, "full_layers", (int)r->n_full, "width", (int)s->d_model, "feed_forward",
+        (int)s->d_ff, "heads", (int)s->n_heads, "context", (int)s->n_context, "sliding_window",
+        (int)s->window, "vocabulary", (int)s->n_vocab, "audio", s->has_audio, "vision",
+        s->has_vision, "types", types, "memory", memory, "kv", //
+        "sliding_bytes_per_token", (json_int_t)r->kv_sliding, "full_bytes_per_token",
+        (json_int_t)r->kv_full, "window_s", WINDOW_S, "window_positions",
+        (int)(WINDOW_FRAMES + WINDOW_TOKENS), "window_bytes", (json_int_t)r->kv_window, "missing",
+        lacks);
     ok = top && json_dumpf(top, stdout, JSON_INDENT(2)) == 0 && putchar('\n') != EOF;
     json_decref(top);
     return ok ? EX_OK : EX_SOFTWARE;
@@ -273,7 +285,8 @@ int wd_cli_model_show(int argc, char **argv)
     w = calloc(1, sizeof *w);
     if (!w)
         return EX_OSERR;
-    if (wd_paths_model(argv[optind], path, sizeof path, &err) < 0 || wd_weights_open(path, NULL, w, &err) < 0) {
+    if (wd_paths_model(argv[optind], path, sizeof path, &err) < 0 ||
+        wd_weights_open(path, NULL, w, &err) < 0) {
         free(w);
         return wd_cli_fail(&err);
     }

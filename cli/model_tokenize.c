@@ -1,4 +1,4 @@
-/* cli/model_tokenize.c - `witness model tokenize`: JSON strings to token ids, or back, line by line. */
+/* cli/model_tokenize.c - `witness model tokenize`: text to ids, or back, line by line. */
 #include "base/paths.h"
 #include "cli/cli.h"
 #include "model/tensor_file.h"
@@ -19,9 +19,11 @@
 static int usage(FILE *to)
 {
     fprintf(to, "usage: witness model tokenize MODEL [--special] [--decode]\n\n"
-                "Reads one JSON string a line from standard input and prints a JSON array of its token ids.\n\n"
+                "Reads one JSON string a line from standard input and prints a JSON array of its "
+                "token ids.\n\n"
                 "  --decode    read arrays of ids, print strings\n"
-                "  --special   control strings (<|turn>, ...) become control tokens; with --decode: control tokens are shown\n");
+                "  --special   control strings (<|turn>, ...) become control tokens; with "
+                "--decode: control tokens are shown\n");
     return to == stdout ? EX_OK : EX_USAGE;
 }
 
@@ -58,7 +60,8 @@ static int read_line(FILE *from, struct line *l)
 static int encode(const struct wd_tokenizer *t, const json_t *in, bool special, struct wd_err *err)
 {
     const char *text = json_string_value(in);
-    size_t len = json_string_length(in), cap = len * 4 + 1; /* no byte becomes more than three tokens: U+FFFD in bytes */
+    size_t len = json_string_length(in),
+           cap = len * 4 + 1; /* no byte becomes more than three tokens: U+FFFD in bytes */
     int32_t *ids;
     int64_t n;
 
@@ -93,8 +96,10 @@ static int decode(const struct wd_tokenizer *t, const json_t *in, bool special, 
     for (size_t i = 0; r == 0 && i < n; i++) {
         const json_t *id = json_array_get(in, i);
 
-        if (!json_is_integer(id) || json_integer_value(id) < 0 || json_integer_value(id) >= wd_tokenizer_count(t))
-            r = wd_err_set(err, -EINVAL, "element %zu is no token id (0 to %" PRIu32 ")", i, wd_tokenizer_count(t) - 1);
+        if (!json_is_integer(id) || json_integer_value(id) < 0 ||
+            json_integer_value(id) >= wd_tokenizer_count(t))
+            r = wd_err_set(err, -EINVAL, "element %zu is no token id (0 to %" PRIu32 ")", i,
+                           wd_tokenizer_count(t) - 1);
         else
             ids[i] = (int32_t)json_integer_value(id);
     }
@@ -103,13 +108,16 @@ static int decode(const struct wd_tokenizer *t, const json_t *in, bool special, 
         text = malloc(len + 1);
         if (text) {
             wd_tokenizer_decode(t, ids, n, special, text, len + 1);
-            out = json_stringn(text, len); /* NULL also where a damaged vocabulary gives something that is not UTF-8 */
+            out = json_stringn(
+                text,
+                len); /* NULL also where a damaged vocabulary gives something that is not UTF-8 */
         }
         quoted = out ? json_dumps(out, JSON_ENCODE_ANY) : NULL;
         if (quoted)
             puts(quoted);
         else
-            r = wd_err_set(err, text ? -EILSEQ : -ENOMEM, text ? "the pieces of these ids are not UTF-8" : "out of memory");
+            r = wd_err_set(err, text ? -EILSEQ : -ENOMEM,
+                           text ? "the pieces of these ids are not UTF-8" : "out of memory");
     }
     json_decref(out);
     free(quoted);
@@ -118,7 +126,8 @@ static int decode(const struct wd_tokenizer *t, const json_t *in, bool special, 
     return r;
 }
 
-static int one_line(const struct wd_tokenizer *t, const struct line *l, bool back, bool special, struct wd_err *err)
+static int one_line(const struct wd_tokenizer *t, const struct line *l, bool back, bool special,
+                    struct wd_err *err)
 {
     json_error_t e;
     json_t *in = json_loadb(l->text ? l->text : "", l->len, JSON_DECODE_ANY | JSON_ALLOW_NUL, &e);
@@ -144,13 +153,15 @@ static int all_lines(const struct wd_tokenizer *t, bool back, bool special, stru
             wd_err_prefix(err, "line %" PRIu64, n);
             break;
         }
-        if (fflush(stdout) || ferror(stdout)) { /* somebody may be waiting for this one before sending the next */
+        if (fflush(stdout) ||
+            ferror(stdout)) { /* somebody may be waiting for this one before sending the next */
             r = wd_err_set(err, -EIO, "cannot write to standard output");
             break;
         }
     }
     if (r < 0 && err->code == 0)
-        wd_err_set(err, r, "line %" PRIu64 ": %s", n + 1, r == -EFBIG ? "longer than 64 MB" : strerror(-r));
+        wd_err_set(err, r, "line %" PRIu64 ": %s", n + 1,
+                   r == -EFBIG ? "longer than 64 MB" : strerror(-r));
     free(l.text);
     return r;
 }

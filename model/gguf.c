@@ -1,4 +1,5 @@
-/* model/gguf.c - reads the head of a GGUF file: metadata and the list of tensors. Source: docs/model.md, "Files". */
+/* model/gguf.c - reads the head of a GGUF file: metadata and the list of tensors.
+ * Source: docs/model.md, "Files". */
 #include "model/tensor_table.h"
 
 #include <errno.h>
@@ -24,8 +25,8 @@ static size_t left(const struct cursor *c)
 
 static int cut(const struct cursor *c)
 {
-    return wd_err_set(c->err, -EINVAL, "%s: the file ends at byte %zu, in the middle of %s", c->file->path, c->file->len,
-                      c->what);
+    return wd_err_set(c->err, -EINVAL, "%s: the file ends at byte %zu, in the middle of %s",
+                      c->file->path, c->file->len, c->what);
 }
 
 /* n bytes, or NULL after setting err. */
@@ -70,8 +71,10 @@ static int take_str(struct cursor *c, const char **ret, size_t *ret_len)
     if (r < 0)
         return r;
     if (n > left(c))
-        return wd_err_set(c->err, -EINVAL, "%s: %s: a string of %llu bytes at byte %zu reaches beyond the end (%zu bytes)",
-                          c->file->path, c->what, (unsigned long long)n, from, c->file->len);
+        return wd_err_set(
+            c->err, -EINVAL,
+            "%s: %s: a string of %llu bytes at byte %zu reaches beyond the end (%zu bytes)",
+            c->file->path, c->what, (unsigned long long)n, from, c->file->len);
     *ret = (const char *)take(c, n);
     *ret_len = n;
     return 0;
@@ -109,17 +112,21 @@ static int pass_values(struct cursor *c, uint32_t kind, uint64_t n)
 
     if (bytes) {
         if (n > left(c) / bytes)
-            return wd_err_set(c->err, -EINVAL, "%s: %s: %llu elements at byte %zu do not fit into the file (%zu bytes)",
-                              c->file->path, c->what, (unsigned long long)n, c->at, c->file->len);
+            return wd_err_set(
+                c->err, -EINVAL,
+                "%s: %s: %llu elements at byte %zu do not fit into the file (%zu bytes)",
+                c->file->path, c->what, (unsigned long long)n, c->at, c->file->len);
         c->at += n * bytes;
         return 0;
     }
     if (kind == WD_META_ARRAY)
         return wd_err_set(c->err, -EINVAL, "%s: %s: an array of arrays", c->file->path, c->what);
     if (kind != WD_META_STR)
-        return wd_err_set(c->err, -EINVAL, "%s: %s: value type %u is not known", c->file->path, c->what, kind);
+        return wd_err_set(c->err, -EINVAL, "%s: %s: value type %u is not known", c->file->path,
+                          c->what, kind);
     if (n > 1 && n > left(c) / 8)
-        return wd_err_set(c->err, -EINVAL, "%s: %s: %llu strings at byte %zu do not fit into the file (%zu bytes)",
+        return wd_err_set(c->err, -EINVAL,
+                          "%s: %s: %llu strings at byte %zu do not fit into the file (%zu bytes)",
                           c->file->path, c->what, (unsigned long long)n, c->at, c->file->len);
     for (; n; n--)
         if (take_str(c, &s, &len) < 0)
@@ -162,7 +169,6 @@ static int read_key(struct wd_tensor_file *f, struct cursor *c, uint64_t i)
     return wd_table_add_meta(f, key, key_len, m, c->err);
 }
 
-
 static int read_tensor(struct cursor *c, uint64_t i, struct wd_table_claim *ret)
 {
     char what[64];
@@ -177,8 +183,8 @@ static int read_tensor(struct cursor *c, uint64_t i, struct wd_table_claim *ret)
     if (r < 0)
         return r;
     if (ret->n_dims < 1 || ret->n_dims > 4)
-        return wd_err_set(c->err, -EINVAL, "%s: %s at byte %zu has %u dimensions, expected 1 to 4", c->file->path, what,
-                          c->at - 4, ret->n_dims);
+        return wd_err_set(c->err, -EINVAL, "%s: %s at byte %zu has %u dimensions, expected 1 to 4",
+                          c->file->path, what, c->at - 4, ret->n_dims);
     for (uint32_t d = 0; r == 0 && d < ret->n_dims; d++)
         r = take_u64(c, &ret->dims[d]);
     if (r == 0)
@@ -203,7 +209,8 @@ static int alignment(const struct wd_tensor_file *f, const struct cursor *c, uin
             return wd_err_set(c->err, -EINVAL, "%s: general.alignment is not a u32", c->file->path);
         a = wd_le32(m->at);
         if (a < 4 || a > MAX_ALIGNMENT || (a & (a - 1)))
-            return wd_err_set(c->err, -EINVAL, "%s: general.alignment is %llu, expected a power of two from 4 to %u",
+            return wd_err_set(c->err, -EINVAL,
+                              "%s: general.alignment is %llu, expected a power of two from 4 to %u",
                               c->file->path, (unsigned long long)a, MAX_ALIGNMENT);
     }
     *ret = a;
@@ -232,11 +239,13 @@ int wd_gguf_read(struct wd_tensor_file *f, uint32_t index, struct wd_err *err)
     if (r < 0)
         return r;
     if (n_keys > WD_TABLE_MAX_KEYS || n_keys > left(&c) / MIN_KEY_BYTES)
-        return wd_err_set(err, -EINVAL, "%s: %llu keys are claimed, which a file of %zu bytes cannot hold", path,
+        return wd_err_set(err, -EINVAL,
+                          "%s: %llu keys are claimed, which a file of %zu bytes cannot hold", path,
                           (unsigned long long)n_keys, c.file->len);
     if (n_tensors > WD_TABLE_MAX_TENSORS || n_tensors > left(&c) / MIN_TENSOR_BYTES)
-        return wd_err_set(err, -EINVAL, "%s: %llu tensors are claimed, which a file of %zu bytes cannot hold", path,
-                          (unsigned long long)n_tensors, c.file->len);
+        return wd_err_set(err, -EINVAL,
+                          "%s: %llu tensors are claimed, which a file of %zu bytes cannot hold",
+                          path, (unsigned long long)n_tensors, c.file->len);
     for (uint64_t i = 0; i < n_keys; i++) {
         r = read_key(f, &c, i);
         if (r < 0)
@@ -261,9 +270,10 @@ int wd_gguf_read(struct wd_tensor_file *f, uint32_t index, struct wd_err *err)
             return r;
         claim.file = index;
         if (claim.offset % align && !wd_table_bad_name(claim.name, claim.name_len))
-            return wd_err_set(err, -EINVAL, "%s: tensor '%.*s': offset %llu is no multiple of the alignment %llu", path,
-                              (int)claim.name_len, claim.name, (unsigned long long)claim.offset,
-                              (unsigned long long)align);
+            return wd_err_set(err, -EINVAL,
+                              "%s: tensor '%.*s': offset %llu is no multiple of the alignment %llu",
+                              path, (int)claim.name_len, claim.name,
+                              (unsigned long long)claim.offset, (unsigned long long)align);
         if (__builtin_add_overflow(claim.offset, data, &claim.offset))
             claim.offset = UINT64_MAX;
         r = wd_table_add(f, &claim, err);

@@ -49,7 +49,8 @@ bool wd_json_enter(struct wd_json *j, char kind)
     return true;
 }
 
-/* Stands before the next item, behind its comma; false at the closing bracket, which is consumed. */
+/* Stands before the next item, behind its comma; false at the closing bracket, which is consumed.
+ */
 static bool item(struct wd_json *j, char close)
 {
     char c = wd_json_peek(j);

@@ -1,4 +1,5 @@
-/* model/safetensors.c - reads the head of a safetensors file: the list of tensors. Source: docs/model.md, "Files". */
+/* model/safetensors.c - reads the head of a safetensors file: the list of tensors.
+ * Source: docs/model.md, "Files". */
 #include "model/json_scan.h"
 #include "model/tensor_table.h"
 
@@ -21,8 +22,9 @@ static bool dtype(struct wd_json_str s, uint32_t *ret)
         const char *name;
         uint32_t type;
     } types[] = {
-        {"F32", WD_TYPE_F32}, {"F16", WD_TYPE_F16}, {"BF16", WD_TYPE_BF16}, {"I8", WD_DATA_I8},   {"I16", WD_DATA_I16},
-        {"I32", WD_DATA_I32}, {"I64", WD_DATA_I64}, {"F64", WD_DATA_F64},   {"U8", WD_DATA_U8}, {"BOOL", WD_DATA_U8},
+        {"F32", WD_TYPE_F32}, {"F16", WD_TYPE_F16}, {"BF16", WD_TYPE_BF16}, {"I8", WD_DATA_I8},
+        {"I16", WD_DATA_I16}, {"I32", WD_DATA_I32}, {"I64", WD_DATA_I64},   {"F64", WD_DATA_F64},
+        {"U8", WD_DATA_U8},   {"BOOL", WD_DATA_U8},
     };
 
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
@@ -70,7 +72,8 @@ static bool offsets(struct wd_json *j, uint64_t ret[2])
     return !j->error;
 }
 
-/* One `"name": {"dtype": ..., "shape": [...], "data_offsets": [begin, end]}`, behind the colon. False: j.error, or *ret < 0. */
+/* One `"name": {"dtype": ..., "shape": [...], "data_offsets": [begin, end]}`, behind the colon.
+ * False: j.error, or *ret < 0. */
 static bool entry(struct head *h, struct wd_json_str name, int *ret, struct wd_err *err)
 {
     const char *path = h->f->files[h->file].path;
@@ -82,7 +85,8 @@ static bool entry(struct head *h, struct wd_json_str name, int *ret, struct wd_e
     struct wd_json *j = &h->j;
     uint32_t n = 0;
 
-    if (name.len > 6 * (size_t)WD_TABLE_MAX_NAME || (c.name_len = wd_json_unescape(name, NULL)) > WD_TABLE_MAX_NAME)
+    if (name.len > 6 * (size_t)WD_TABLE_MAX_NAME ||
+        (c.name_len = wd_json_unescape(name, NULL)) > WD_TABLE_MAX_NAME)
         return wd_json_fail(j, "a tensor's name of more than 255 bytes");
     wd_json_unescape(name, text);
     c.name = text;
@@ -114,20 +118,23 @@ static bool entry(struct head *h, struct wd_json_str name, int *ret, struct wd_e
     if (wd_table_bad_name(text, c.name_len))
         return wd_json_fail(j, wd_table_bad_name(text, c.name_len));
     if (!dtype(type, &c.type) || (!wd_type_name(c.type) && !h->f->data_types)) {
-        *ret = wd_err_set(err, -ENOTSUP, "%s: tensor '%.*s': type %.*s is not supported, expected F32, F16 or BF16", path,
-                          (int)c.name_len, text, type.len > 16 ? 16 : (int)type.len, type.raw);
+        *ret =
+            wd_err_set(err, -ENOTSUP,
+                       "%s: tensor '%.*s': type %.*s is not supported, expected F32, F16 or BF16",
+                       path, (int)c.name_len, text, type.len > 16 ? 16 : (int)type.len, type.raw);
         return false;
     }
     if (n > 4) {
-        *ret = wd_err_set(err, -EINVAL, "%s: tensor '%.*s': %u dimensions, expected at most 4", path, (int)c.name_len,
-                          text, n);
+        *ret = wd_err_set(err, -EINVAL, "%s: tensor '%.*s': %u dimensions, expected at most 4",
+                          path, (int)c.name_len, text, n);
         return false;
     }
     if (span[0] > span[1] || span[1] > h->f->files[h->file].len - h->data) {
-        *ret = wd_err_set(err, -EINVAL,
-                          "%s: tensor '%.*s': data_offsets %llu to %llu do not lie within the %llu bytes of data", path,
-                          (int)c.name_len, text, (unsigned long long)span[0], (unsigned long long)span[1],
-                          (unsigned long long)(h->f->files[h->file].len - h->data));
+        *ret = wd_err_set(
+            err, -EINVAL,
+            "%s: tensor '%.*s': data_offsets %llu to %llu do not lie within the %llu bytes of data",
+            path, (int)c.name_len, text, (unsigned long long)span[0], (unsigned long long)span[1],
+            (unsigned long long)(h->f->files[h->file].len - h->data));
         return false;
     }
     /* A shape of no dimensions is one number. */
@@ -150,16 +157,20 @@ int wd_safetensors_read(struct wd_tensor_file *f, uint32_t index, struct wd_err 
     int r = 0;
 
     if (file->len < 8)
-        return wd_err_set(err, -EINVAL, "%s: %zu bytes are no safetensors file", file->path, file->len);
+        return wd_err_set(err, -EINVAL, "%s: %zu bytes are no safetensors file", file->path,
+                          file->len);
     n = wd_le64(file->data);
     if (n > MAX_HEAD_BYTES || n > file->len - 8)
-        return wd_err_set(err, -EINVAL, "%s: a head of %llu bytes is claimed, which a file of %zu bytes cannot hold",
-                          file->path, (unsigned long long)n, file->len);
+        return wd_err_set(
+            err, -EINVAL,
+            "%s: a head of %llu bytes is claimed, which a file of %zu bytes cannot hold",
+            file->path, (unsigned long long)n, file->len);
     h.data = 8 + n;
     wd_json_init(&h.j, (const char *)file->data + 8, n);
     if (wd_json_enter(&h.j, '{'))
         while (wd_json_member(&h.j, &key)) {
-            bool ok = wd_json_is(key, "__metadata__") ? wd_json_skip(&h.j) : entry(&h, key, &r, err);
+            bool ok =
+                wd_json_is(key, "__metadata__") ? wd_json_skip(&h.j) : entry(&h, key, &r, err);
 
             if (!ok)
                 break;
@@ -167,6 +178,7 @@ int wd_safetensors_read(struct wd_tensor_file *f, uint32_t index, struct wd_err 
     if (r < 0)
         return r;
     if (!wd_json_done(&h.j))
-        return wd_err_set(err, -EINVAL, "%s: byte %zu: %s", file->path, 8 + (size_t)(h.j.at - h.j.start), h.j.error);
+        return wd_err_set(err, -EINVAL, "%s: byte %zu: %s", file->path,
+                          8 + (size_t)(h.j.at - h.j.start), h.j.error);
     return 0;
 }

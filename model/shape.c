@@ -1,4 +1,4 @@
-/* model/shape.c - the sizes of one checkpoint: reads them, then checks that a model can have them. */
+/* model/shape.c - reads the sizes of a checkpoint, then checks that they can be. */
 #include "model/shape.h"
 
 #include "model/gemma4.h"
@@ -36,16 +36,18 @@ static int check_layer(const struct check *c, const struct wd_shape *s, uint32_t
     const struct wd_layer_shape *y = &s->layers[l];
 
     if (y->n_kv_heads < 1 || s->n_heads % y->n_kv_heads)
-        return wd_err_set(c->err, -EINVAL, "%s: layer %u: %u heads cannot share %u key/value heads", c->path, l,
-                          s->n_heads, y->n_kv_heads);
+        return wd_err_set(c->err, -EINVAL, "%s: layer %u: %u heads cannot share %u key/value heads",
+                          c->path, l, s->n_heads, y->n_kv_heads);
     if (y->head_dim < 2 || y->head_dim > MAX_HEAD_DIM || y->head_dim % 2)
-        return wd_err_set(c->err, -EINVAL, "%s: layer %u: head size %u, expected an even number from 2 to %u", c->path,
-                          l, y->head_dim, MAX_HEAD_DIM);
+        return wd_err_set(c->err, -EINVAL,
+                          "%s: layer %u: head size %u, expected an even number from 2 to %u",
+                          c->path, l, y->head_dim, MAX_HEAD_DIM);
     if (y->n_rotated > y->head_dim / 2)
-        return wd_err_set(c->err, -EINVAL, "%s: layer %u: %u rotating pairs in a head of %u", c->path, l, y->n_rotated,
-                          y->head_dim);
+        return wd_err_set(c->err, -EINVAL, "%s: layer %u: %u rotating pairs in a head of %u",
+                          c->path, l, y->n_rotated, y->head_dim);
     if (!(y->theta > 0) || !isfinite(y->theta))
-        return wd_err_set(c->err, -EINVAL, "%s: layer %u: rotary base %g", c->path, l, (double)y->theta);
+        return wd_err_set(c->err, -EINVAL, "%s: layer %u: rotary base %g", c->path, l,
+                          (double)y->theta);
     return 0;
 }
 
@@ -53,7 +55,8 @@ static int check_id(const struct check *c, const struct wd_shape *s, const char 
 {
     if (id >= -1 && (id < 0 || (uint32_t)id < s->n_vocab))
         return 0;
-    return wd_err_set(c->err, -EINVAL, "%s: %s is id %d, but the vocabulary has %u", c->path, what, id, s->n_vocab);
+    return wd_err_set(c->err, -EINVAL, "%s: %s is id %d, but the vocabulary has %u", c->path, what,
+                      id, s->n_vocab);
 }
 
 static int check_ids(const struct check *c, const struct wd_shape *s)
@@ -62,8 +65,14 @@ static int check_ids(const struct check *c, const struct wd_shape *s)
         const char *what;
         int32_t id;
     } ids[] = {
-        {"bos", s->bos},     {"pad", s->pad}, {"begin of image", s->boi}, {"end of image", s->eoi},
-        {"image", s->image}, {"video", s->video}, {"begin of audio", s->boa}, {"end of audio", s->eoa},
+        {"bos", s->bos},
+        {"pad", s->pad},
+        {"begin of image", s->boi},
+        {"end of image", s->eoi},
+        {"image", s->image},
+        {"video", s->video},
+        {"begin of audio", s->boa},
+        {"end of audio", s->eoa},
         {"audio", s->audio},
     };
     int r = 0;
@@ -75,9 +84,11 @@ static int check_ids(const struct check *c, const struct wd_shape *s)
     for (uint32_t i = 0; r == 0 && i < s->n_suppress; i++)
         r = check_id(c, s, "a suppressed token", s->suppress[i]);
     if (r == 0 && s->has_vision && s->image < 0)
-        r = wd_err_set(c->err, -EINVAL, "%s: has a vision part but no id for an image's slots", c->path);
+        r = wd_err_set(c->err, -EINVAL, "%s: has a vision part but no id for an image's slots",
+                       c->path);
     if (r == 0 && s->has_audio && s->audio < 0)
-        r = wd_err_set(c->err, -EINVAL, "%s: has an audio part but no id for a sound's slots", c->path);
+        r = wd_err_set(c->err, -EINVAL, "%s: has an audio part but no id for a sound's slots",
+                       c->path);
     return r;
 }
 
@@ -85,7 +96,8 @@ static int check_eps(const struct check *c, const char *what, float eps)
 {
     if (eps > 0 && eps < 1)
         return 0;
-    return wd_err_set(c->err, -EINVAL, "%s: %s is %g, expected a small positive number", c->path, what, (double)eps);
+    return wd_err_set(c->err, -EINVAL, "%s: %s is %g, expected a small positive number", c->path,
+                      what, (double)eps);
 }
 
 static int check(const struct check *c, const struct wd_shape *s)
@@ -107,7 +119,8 @@ static int check(const struct check *c, const struct wd_shape *s)
     if (r == 0)
         r = check_eps(c, "the norms' epsilon", s->eps);
     if (r == 0 && !(s->softcap >= 0 && isfinite(s->softcap)))
-        r = wd_err_set(c->err, -EINVAL, "%s: the logits' soft cap is %g", c->path, (double)s->softcap);
+        r = wd_err_set(c->err, -EINVAL, "%s: the logits' soft cap is %g", c->path,
+                       (double)s->softcap);
     for (uint32_t l = 0; r == 0 && l < s->n_layers; l++)
         r = check_layer(c, s, l);
     if (r == 0 && s->has_vision)
@@ -145,7 +158,8 @@ static void name_from_path(const char *path, char *out, size_t cap)
     free(real);
 }
 
-/* The name goes to terminals and into JSON: what is not printable UTF-8 becomes '?'. A character that was cut at the end is dropped. */
+/* The name goes to terminals and into JSON: what is not printable UTF-8 becomes '?'. A character
+ * that was cut at the end is dropped. */
 static void make_printable(char *s)
 {
     size_t n = strlen(s), used;
@@ -163,11 +177,12 @@ static void make_printable(char *s)
     }
 }
 
-int wd_shape_read(const struct wd_tensor_file *text, const struct wd_tensor_file *media, struct wd_shape *ret,
-                  struct wd_err *err)
+int wd_shape_read(const struct wd_tensor_file *text, const struct wd_tensor_file *media,
+                  struct wd_shape *ret, struct wd_err *err)
 {
     struct check c = {.path = wd_tensor_file_path(text), .err = err};
-    struct wd_shape *s = calloc(1, sizeof *s); /* too large for a thread's stack; written to ret only when right */
+    struct wd_shape *s =
+        calloc(1, sizeof *s); /* too large for a thread's stack; written to ret only when right */
     int r;
 
     if (!s)
@@ -177,8 +192,8 @@ int wd_shape_read(const struct wd_tensor_file *text, const struct wd_tensor_file
     if (wd_tensor_file_form(text) == WD_FORM_GGUF)
         r = wd_shape_from_gguf(text, media, s, err);
     else if (media)
-        r = wd_err_set(err, -EINVAL, "%s: a folder holds its own media part; %s cannot be added", c.path,
-                       wd_tensor_file_path(media));
+        r = wd_err_set(err, -EINVAL, "%s: a folder holds its own media part; %s cannot be added",
+                       c.path, wd_tensor_file_path(media));
     else
         r = wd_shape_from_json(text, s, err);
     if (r == 0)

@@ -1,4 +1,5 @@
-/* model/shape_gguf.c - a checkpoint's sizes from the keys of its GGUF files. Source: docs/model.md, "Files". */
+/* model/shape_gguf.c - a checkpoint's sizes from the keys of its GGUF files.
+ * Source: docs/model.md, "Files". */
 #include "model/gemma4.h"
 #include "model/shape_parts.h"
 #include "model/tensor_file.h"
@@ -44,7 +45,8 @@ static int number(const struct reader *r, const char *key, int64_t fallback, uin
         v = (uint64_t)fallback;
     }
     if (v > UINT32_MAX)
-        return wd_err_set(r->err, -EINVAL, "%s: key '%s' is %llu, which cannot be", path(r), key, (unsigned long long)v);
+        return wd_err_set(r->err, -EINVAL, "%s: key '%s' is %llu, which cannot be", path(r), key,
+                          (unsigned long long)v);
     *ret = (uint32_t)v;
     return 0;
 }
@@ -78,18 +80,21 @@ static int per_layer(const struct reader *r, const char *key, uint32_t n_layers,
         return rc;
     }
     if (n < n_layers)
-        return wd_err_set(r->err, -EINVAL, "%s: key '%s' has %llu elements for %u layers", path(r), key,
-                          (unsigned long long)n, n_layers);
+        return wd_err_set(r->err, -EINVAL, "%s: key '%s' has %llu elements for %u layers", path(r),
+                          key, (unsigned long long)n, n_layers);
     for (uint32_t l = 0; l < n_layers; l++) {
-        if (!wd_tensor_file_array_f64(r->f, key, l, &v) || !(v >= 0) || v > UINT32_MAX || floor(v) < v)
-            return wd_err_set(r->err, -EINVAL, "%s: key '%s': element %u is not a whole number", path(r), key, l);
+        if (!wd_tensor_file_array_f64(r->f, key, l, &v) || !(v >= 0) || v > UINT32_MAX ||
+            floor(v) < v)
+            return wd_err_set(r->err, -EINVAL, "%s: key '%s': element %u is not a whole number",
+                              path(r), key, l);
         ret[l] = (uint32_t)v;
     }
     return 0;
 }
 
 /* As per_layer(), for what this decoder has only one of. */
-static int same_everywhere(const struct reader *r, const char *key, uint32_t n_layers, uint32_t *ret)
+static int same_everywhere(const struct reader *r, const char *key, uint32_t n_layers,
+                           uint32_t *ret)
 {
     uint32_t all[WD_SHAPE_MAX_LAYERS];
     int rc = per_layer(r, key, n_layers, all);
@@ -98,8 +103,10 @@ static int same_everywhere(const struct reader *r, const char *key, uint32_t n_l
         return rc;
     for (uint32_t l = 1; l < n_layers; l++)
         if (all[l] != all[0])
-            return wd_err_set(r->err, -ENOTSUP, "%s: key '%s' differs between layers (%u and %u): another member of the family",
-                              path(r), key, all[0], all[l]);
+            return wd_err_set(
+                r->err, -ENOTSUP,
+                "%s: key '%s' differs between layers (%u and %u): another member of the family",
+                path(r), key, all[0], all[l]);
     *ret = all[0];
     return 0;
 }
@@ -111,7 +118,8 @@ static int refuse_above_zero(const struct reader *r, const char *key, const char
 
     if (rc < 0)
         return rc;
-    return v ? wd_err_set(r->err, -ENOTSUP, "%s: %s (key '%s' is %u), which this engine cannot compute", path(r), why,
+    return v ? wd_err_set(r->err, -ENOTSUP,
+                          "%s: %s (key '%s' is %u), which this engine cannot compute", path(r), why,
                           key, v)
              : 0;
 }
@@ -126,15 +134,18 @@ static int refuse_relatives(const struct reader *r)
     if (!wd_tensor_file_str(r->f, "general.architecture", &arch, &len))
         return wd_err_set(r->err, -EINVAL, "%s: key 'general.architecture' is missing", path(r));
     if (len == 4 && !memcmp(arch, "clip", 4))
-        return wd_err_set(r->err, -ENOTSUP, "%s: the media part of a model (mmproj), not its text part", path(r));
+        return wd_err_set(r->err, -ENOTSUP,
+                          "%s: the media part of a model (mmproj), not its text part", path(r));
     if (len != 6 || memcmp(arch, "gemma4", 6))
-        return wd_err_set(r->err, -ENOTSUP, "%s: a model of architecture '%.*s', expected 'gemma4'", path(r),
-                          len > 40 ? 40 : (int)len, arch);
+        return wd_err_set(r->err, -ENOTSUP, "%s: a model of architecture '%.*s', expected 'gemma4'",
+                          path(r), len > 40 ? 40 : (int)len, arch);
     rc = refuse_above_zero(r, G "expert_count", "a mixture of experts");
     if (rc == 0)
-        rc = refuse_above_zero(r, G "embedding_length_per_layer_input", "embeddings for every layer");
+        rc = refuse_above_zero(r, G "embedding_length_per_layer_input",
+                               "embeddings for every layer");
     if (rc == 0)
-        rc = refuse_above_zero(r, G "attention.shared_kv_layers", "layers that share keys and values");
+        rc = refuse_above_zero(r, G "attention.shared_kv_layers",
+                               "layers that share keys and values");
     return rc;
 }
 
@@ -149,11 +160,14 @@ static int pattern(const struct reader *r, struct wd_shape *s)
     if (rc < 0)
         return rc;
     for (uint32_t l = 0; l < s->n_layers; l++)
-        s->layers[l].full = wd_tensor_file_array(r->f, key, &n) ? !sliding[l] : sliding[0] && (l + 1) % sliding[0] == 0;
+        s->layers[l].full = wd_tensor_file_array(r->f, key, &n)
+                                ? !sliding[l]
+                                : sliding[0] && (l + 1) % sliding[0] == 0;
     return 0;
 }
 
-/* rope_freqs.weight divides the angles of full layers: by 1 in the pairs that rotate, by something huge in those that do not. */
+/* rope_freqs.weight divides the angles of full layers: by 1 in the pairs that rotate, by something
+ * huge in those that do not. */
 static int rotating_pairs(const struct reader *r, uint32_t head_dim, uint32_t *ret)
 {
     const struct wd_tensor *t = wd_tensor_file_find(r->f, "rope_freqs.weight");
@@ -163,15 +177,18 @@ static int rotating_pairs(const struct reader *r, uint32_t head_dim, uint32_t *r
     *ret = head_dim / 2;
     if (!t)
         return 0;
-    if (t->type != WD_TYPE_F32 || t->dims[0] != head_dim / 2 || t->n_bytes != head_dim / 2 * sizeof(float))
-        return wd_err_set(r->err, -EINVAL, "%s: tensor 'rope_freqs.weight' is not F32 of %u values", path(r),
-                          head_dim / 2);
+    if (t->type != WD_TYPE_F32 || t->dims[0] != head_dim / 2 ||
+        t->n_bytes != head_dim / 2 * sizeof(float))
+        return wd_err_set(r->err, -EINVAL, "%s: tensor 'rope_freqs.weight' is not F32 of %u values",
+                          path(r), head_dim / 2);
     v = t->data;
     while (n < head_dim / 2 && v[n] > 0.999999f && v[n] < 1.000001f)
         n++;
     for (uint32_t i = n; i < head_dim / 2; i++)
         if (!(v[i] > 1e20f))
-            return wd_err_set(r->err, -ENOTSUP, "%s: tensor 'rope_freqs.weight' divides pair %u by %g, expected 1 or something huge",
+            return wd_err_set(r->err, -ENOTSUP,
+                              "%s: tensor 'rope_freqs.weight' divides pair %u by %g, expected 1 or "
+                              "something huge",
                               path(r), i, (double)v[i]);
     *ret = n;
     return 0;
@@ -185,8 +202,8 @@ static int whole_head_rotates(const struct reader *r, const char *key, uint32_t 
     if (rc < 0)
         return rc;
     return v == head_dim ? 0
-                         : wd_err_set(r->err, -ENOTSUP, "%s: key '%s' is %u, but heads are %u wide", path(r), key, v,
-                                      head_dim);
+                         : wd_err_set(r->err, -ENOTSUP, "%s: key '%s' is %u, but heads are %u wide",
+                                      path(r), key, v, head_dim);
 }
 
 static int same_length(const struct reader *r, const char *key, uint32_t head_dim)
@@ -197,8 +214,8 @@ static int same_length(const struct reader *r, const char *key, uint32_t head_di
     if (rc < 0)
         return rc;
     return v == head_dim ? 0
-                         : wd_err_set(r->err, -ENOTSUP, "%s: key '%s' is %u, but keys are %u long", path(r), key, v,
-                                      head_dim);
+                         : wd_err_set(r->err, -ENOTSUP, "%s: key '%s' is %u, but keys are %u long",
+                                      path(r), key, v, head_dim);
 }
 
 static int heads(const struct reader *r, struct wd_shape *s)
@@ -235,7 +252,8 @@ static int heads(const struct reader *r, struct wd_shape *s)
 }
 
 /* At most WD_SHAPE_MAX_IDS ids. False: the key is not there. */
-static bool id_array(const struct reader *r, const char *key, int32_t *ret, uint32_t *ret_n, int *ret_rc)
+static bool id_array(const struct reader *r, const char *key, int32_t *ret, uint32_t *ret_n,
+                     int *ret_rc)
 {
     uint64_t n;
     double v;
@@ -244,14 +262,15 @@ static bool id_array(const struct reader *r, const char *key, int32_t *ret, uint
     if (!wd_tensor_file_array(r->f, key, &n))
         return false;
     if (n > WD_SHAPE_MAX_IDS) {
-        *ret_rc = wd_err_set(r->err, -EINVAL, "%s: key '%s' has %llu elements, expected at most %d", path(r), key,
-                             (unsigned long long)n, WD_SHAPE_MAX_IDS);
+        *ret_rc = wd_err_set(r->err, -EINVAL, "%s: key '%s' has %llu elements, expected at most %d",
+                             path(r), key, (unsigned long long)n, WD_SHAPE_MAX_IDS);
         return true;
     }
     for (uint64_t i = 0; i < n; i++) {
-        if (!wd_tensor_file_array_f64(r->f, key, i, &v) || !(v >= -1 && v <= INT32_MAX) || floor(v) < v) {
-            *ret_rc = wd_err_set(r->err, -EINVAL, "%s: key '%s': element %llu is no token id", path(r), key,
-                                 (unsigned long long)i);
+        if (!wd_tensor_file_array_f64(r->f, key, i, &v) || !(v >= -1 && v <= INT32_MAX) ||
+            floor(v) < v) {
+            *ret_rc = wd_err_set(r->err, -EINVAL, "%s: key '%s': element %llu is no token id",
+                                 path(r), key, (unsigned long long)i);
             return true;
         }
         ret[i] = (int32_t)v;
@@ -266,8 +285,10 @@ enum { BOI, BOA, IMAGE, AUDIO, EOI, EOA, VIDEO, EOS, TURN_END, TOOL_RESPONSE, N_
 static void find_texts(const struct reader *r, int32_t ids[N_TEXTS])
 {
     static const char *const texts[N_TEXTS] = {
-        [BOI] = "<|image>",       [BOA] = "<|audio>", [IMAGE] = "<|image|>",   [AUDIO] = "<|audio|>",
-        [EOI] = "<image|>",       [EOA] = "<audio|>", [VIDEO] = "<|video|>",   [EOS] = "<eos>",
+        [BOI] = "<|image>",     [BOA] = "<|audio>",
+        [IMAGE] = "<|image|>",  [AUDIO] = "<|audio|>",
+        [EOI] = "<image|>",     [EOA] = "<audio|>",
+        [VIDEO] = "<|video|>",  [EOS] = "<eos>",
         [TURN_END] = "<turn|>", [TOOL_RESPONSE] = "<|tool_response>",
     };
     struct wd_str_iter it;
@@ -313,9 +334,11 @@ static int tokens(const struct reader *r, struct wd_shape *s)
     if (!wd_tensor_file_array(r->f, "tokenizer.ggml.tokens", &count))
         return wd_err_set(r->err, -EINVAL, "%s: key 'tokenizer.ggml.tokens' is missing", path(r));
     if (count > INT32_MAX)
-        return wd_err_set(r->err, -EINVAL, "%s: a vocabulary of %llu", path(r), (unsigned long long)count);
+        return wd_err_set(r->err, -EINVAL, "%s: a vocabulary of %llu", path(r),
+                          (unsigned long long)count);
     if (t && t->dims[1] != count)
-        return wd_err_set(r->err, -EINVAL, "%s: tensor 'token_embd.weight' has %llu rows for a vocabulary of %llu",
+        return wd_err_set(r->err, -EINVAL,
+                          "%s: tensor 'token_embd.weight' has %llu rows for a vocabulary of %llu",
                           path(r), (unsigned long long)t->dims[1], (unsigned long long)count);
     s->n_vocab = (uint32_t)count;
     find_texts(r, at);
@@ -324,7 +347,9 @@ static int tokens(const struct reader *r, struct wd_shape *s)
         if (rc < 0)
             return rc;
         if (n != VIDEO + 1)
-            return wd_err_set(r->err, -EINVAL, "%s: key 'witnessd.media_ids' has %u elements, expected 7", path(r), n);
+            return wd_err_set(r->err, -EINVAL,
+                              "%s: key 'witnessd.media_ids' has %u elements, expected 7", path(r),
+                              n);
         memcpy(at, ids, n * sizeof *ids);
     }
     s->boi = at[BOI];
@@ -365,12 +390,15 @@ static int projector(const struct reader *r, const char *key, const char *expect
     const char *v;
     size_t len;
 
-    if (!wd_tensor_file_str(r->f, key, &v, &len) && !wd_tensor_file_str(r->f, "clip.projector_type", &v, &len))
+    if (!wd_tensor_file_str(r->f, key, &v, &len) &&
+        !wd_tensor_file_str(r->f, "clip.projector_type", &v, &len))
         return wd_err_set(r->err, -EINVAL, "%s: key '%s' is missing", path(r), key);
     if (len == strlen(expected) && !memcmp(v, expected, len))
         return 0;
-    return wd_err_set(r->err, -ENOTSUP, "%s: a media part of type '%.*s' (another member of the family), expected '%s'", path(r),
-                      len > 40 ? 40 : (int)len, v, expected);
+    return wd_err_set(
+        r->err, -ENOTSUP,
+        "%s: a media part of type '%.*s' (another member of the family), expected '%s'", path(r),
+        len > 40 ? 40 : (int)len, v, expected);
 }
 
 static int expect(const struct reader *r, const char *key, int64_t fallback, uint32_t expected)
@@ -381,7 +409,8 @@ static int expect(const struct reader *r, const char *key, int64_t fallback, uin
     if (rc < 0)
         return rc;
     return v == expected ? 0
-                         : wd_err_set(r->err, -ENOTSUP, "%s: key '%s' is %u, expected %u", path(r), key, v, expected);
+                         : wd_err_set(r->err, -ENOTSUP, "%s: key '%s' is %u, expected %u", path(r),
+                                      key, v, expected);
 }
 
 static int vision(const struct reader *r, struct wd_shape *s)
@@ -397,10 +426,11 @@ static int vision(const struct reader *r, struct wd_shape *s)
         (rc = real(r, "clip.vision.attention.layer_norm_epsilon", 1e-6, &s->vision_eps)) < 0)
         return rc;
     if (!t)
-        return wd_err_set(r->err, -EINVAL, "%s: tensor 'v.position_embd.weight' is missing", path(r));
+        return wd_err_set(r->err, -EINVAL, "%s: tensor 'v.position_embd.weight' is missing",
+                          path(r));
     if (t->dims[1] > UINT32_MAX)
-        return wd_err_set(r->err, -EINVAL, "%s: tensor 'v.position_embd.weight' has %llu rows", path(r),
-                          (unsigned long long)t->dims[1]);
+        return wd_err_set(r->err, -EINVAL, "%s: tensor 'v.position_embd.weight' has %llu rows",
+                          path(r), (unsigned long long)t->dims[1]);
     s->mm_positions = (uint32_t)t->dims[1];
     s->has_vision = true;
     s->planar_patches = true;
@@ -429,9 +459,12 @@ static int media_part(const struct reader *r, bool own_file, struct wd_shape *s)
     int rc = 0;
 
     if (own_file) {
-        if (wd_tensor_file_form(r->f) != WD_FORM_GGUF || !wd_tensor_file_str(r->f, "general.architecture", &arch, &len) ||
-            len != 4 || memcmp(arch, "clip", 4))
-            return wd_err_set(r->err, -EINVAL, "%s: not the media part of a model (a GGUF of architecture 'clip')", path(r));
+        if (wd_tensor_file_form(r->f) != WD_FORM_GGUF ||
+            !wd_tensor_file_str(r->f, "general.architecture", &arch, &len) || len != 4 ||
+            memcmp(arch, "clip", 4))
+            return wd_err_set(r->err, -EINVAL,
+                              "%s: not the media part of a model (a GGUF of architecture 'clip')",
+                              path(r));
     }
     wd_tensor_file_u64(r->f, "clip.has_vision_encoder", &v);
     wd_tensor_file_u64(r->f, "clip.has_audio_encoder", &a);
@@ -444,8 +477,8 @@ static int media_part(const struct reader *r, bool own_file, struct wd_shape *s)
     return rc;
 }
 
-int wd_shape_from_gguf(const struct wd_tensor_file *text, const struct wd_tensor_file *media, struct wd_shape *s,
-                       struct wd_err *err)
+int wd_shape_from_gguf(const struct wd_tensor_file *text, const struct wd_tensor_file *media,
+                       struct wd_shape *s, struct wd_err *err)
 {
     struct reader r = {.f = text, .err = err}, m = {.f = media ? media : text, .err = err};
     const char *name;
@@ -455,21 +488,24 @@ int wd_shape_from_gguf(const struct wd_tensor_file *text, const struct wd_tensor
     if (rc < 0 || (rc = number(&r, G "block_count", -1, &s->n_layers)) < 0)
         return rc;
     if (s->n_layers < 1 || s->n_layers > WD_SHAPE_MAX_LAYERS)
-        return wd_err_set(err, -EINVAL, "%s: key '" G "block_count' is %u, expected 1 to %d", path(&r), s->n_layers,
-                          WD_SHAPE_MAX_LAYERS);
+        return wd_err_set(err, -EINVAL, "%s: key '" G "block_count' is %u, expected 1 to %d",
+                          path(&r), s->n_layers, WD_SHAPE_MAX_LAYERS);
     if ((rc = number(&r, G "embedding_length", -1, &s->d_model)) < 0 ||
         (rc = number(&r, G "context_length", -1, &s->n_context)) < 0 ||
         (rc = number(&r, G "attention.sliding_window", -1, &s->window)) < 0 ||
         (rc = same_everywhere(&r, G "feed_forward_length", s->n_layers, &s->d_ff)) < 0 ||
         (rc = same_everywhere(&r, G "attention.head_count", s->n_layers, &s->n_heads)) < 0 ||
         (rc = real(&r, G "attention.layer_norm_rms_epsilon", 1e-6, &s->eps)) < 0 ||
-        (rc = real(&r, G "final_logit_softcapping", 30, &s->softcap)) < 0 || (rc = pattern(&r, s)) < 0 ||
-        (rc = heads(&r, s)) < 0 || (rc = tokens(&r, s)) < 0 || (rc = media_part(&m, media != NULL, s)) < 0)
+        (rc = real(&r, G "final_logit_softcapping", 30, &s->softcap)) < 0 ||
+        (rc = pattern(&r, s)) < 0 || (rc = heads(&r, s)) < 0 || (rc = tokens(&r, s)) < 0 ||
+        (rc = media_part(&m, media != NULL, s)) < 0)
         return rc;
-    /* There is no key for it; it is what sets this model apart from those with embeddings for every layer. */
+    /* There is no key for it; it is what sets this model apart from those with embeddings for every
+     * layer. */
     s->two_way_pictures = true;
     snprintf(s->family, sizeof s->family, "gemma4_unified");
     if (wd_tensor_file_str(text, "general.name", &name, &len))
-        snprintf(s->name, sizeof s->name, "%.*s", len > sizeof s->name ? (int)sizeof s->name : (int)len, name);
+        snprintf(s->name, sizeof s->name, "%.*s",
+                 len > sizeof s->name ? (int)sizeof s->name : (int)len, name);
     return 0;
 }

@@ -1,4 +1,5 @@
-/* model/shape_json.c - a checkpoint's sizes from the config.json of a folder. Source: docs/model.md, "Files". */
+/* model/shape_json.c - a checkpoint's sizes from the config.json of a folder.
+ * Source: docs/model.md, "Files". */
 #include "model/gemma4.h"
 #include "model/shape_parts.h"
 #include "model/tensor_file.h"
@@ -33,12 +34,13 @@ static int load(const struct reader *r, json_t **ret)
     if (rc < 0)
         return rc;
     if (len > MAX_CONFIG_BYTES) {
-        rc = wd_err_set(r->err, -EFBIG, "%s/%s: %zu bytes, expected at most %u", path(r), r->file, len,
-                        MAX_CONFIG_BYTES);
+        rc = wd_err_set(r->err, -EFBIG, "%s/%s: %zu bytes, expected at most %u", path(r), r->file,
+                        len, MAX_CONFIG_BYTES);
     } else {
         *ret = json_loadb(text, len, JSON_REJECT_DUPLICATES, &e);
         if (!*ret)
-            rc = wd_err_set(r->err, -EINVAL, "%s/%s:%d:%d: %s", path(r), r->file, e.line, e.column, e.text);
+            rc = wd_err_set(r->err, -EINVAL, "%s/%s:%d:%d: %s", path(r), r->file, e.line, e.column,
+                            e.text);
         else if (!json_is_object(*ret))
             rc = wd_err_set(r->err, -EINVAL, "%s/%s: not an object", path(r), r->file);
     }
@@ -48,7 +50,8 @@ static int load(const struct reader *r, json_t **ret)
 
 static int wrong(const struct reader *r, const char *key, const char *expected)
 {
-    return wd_err_set(r->err, -EINVAL, "%s/%s: '%s' is missing or wrong, expected %s", path(r), r->file, key, expected);
+    return wd_err_set(r->err, -EINVAL, "%s/%s: '%s' is missing or wrong, expected %s", path(r),
+                      r->file, key, expected);
 }
 
 static const json_t *get(const json_t *o, const char *key)
@@ -59,7 +62,8 @@ static const json_t *get(const json_t *o, const char *key)
 }
 
 /* A whole number below 2^32; `fallback` < 0: it must be there. null counts as absent. */
-static int number(const struct reader *r, const json_t *o, const char *key, int64_t fallback, uint32_t *ret)
+static int number(const struct reader *r, const json_t *o, const char *key, int64_t fallback,
+                  uint32_t *ret)
 {
     const json_t *v = get(o, key);
 
@@ -73,7 +77,8 @@ static int number(const struct reader *r, const json_t *o, const char *key, int6
     return 0;
 }
 
-static int real(const struct reader *r, const json_t *o, const char *key, double fallback, float *ret)
+static int real(const struct reader *r, const json_t *o, const char *key, double fallback,
+                float *ret)
 {
     const json_t *v = get(o, key);
     double d = v ? json_number_value(v) : fallback;
@@ -91,7 +96,8 @@ static bool is(const json_t *v, const char *text)
 
 static int refuse(const struct reader *r, const char *key, const char *why)
 {
-    return wd_err_set(r->err, -ENOTSUP, "%s/%s: %s ('%s'), which this engine cannot compute", path(r), r->file, why, key);
+    return wd_err_set(r->err, -ENOTSUP, "%s/%s: %s ('%s'), which this engine cannot compute",
+                      path(r), r->file, why, key);
 }
 
 /* What tells relatives of this model from it. */
@@ -99,15 +105,17 @@ static int refuse_relatives(const struct reader *r, const json_t *t)
 {
     static const struct {
         const char *key, *why;
-    } counts[] = {
-        {"hidden_size_per_layer_input", "embeddings for every layer"},
-        {"num_kv_shared_layers", "layers that share keys and values"},
-        {"num_experts", "a mixture of experts"},
-    }, flags[] = {
-        {"enable_moe_block", "a mixture of experts"},
-        {"use_double_wide_mlp", "feed-forward parts of double width"},
-        {"attention_bias", "attention with biases"},
-    };
+    } counts[] =
+        {
+            {"hidden_size_per_layer_input", "embeddings for every layer"},
+            {"num_kv_shared_layers", "layers that share keys and values"},
+            {"num_experts", "a mixture of experts"},
+        },
+      flags[] = {
+          {"enable_moe_block", "a mixture of experts"},
+          {"use_double_wide_mlp", "feed-forward parts of double width"},
+          {"attention_bias", "attention with biases"},
+      };
     uint32_t v = 0;
     int rc;
 
@@ -145,7 +153,8 @@ static int layer_kinds(const struct reader *r, const json_t *t, struct wd_shape 
         else if (is(kind, "full_attention"))
             s->layers[l].full = true;
         else if (!is(kind, "sliding_attention"))
-            return wrong(r, "layer_types", "'sliding_attention' or 'full_attention' for each layer");
+            return wrong(r, "layer_types",
+                         "'sliding_attention' or 'full_attention' for each layer");
     }
     s->layers[s->n_layers - 1].full = true; /* as the reference does */
     return 0;
@@ -156,7 +165,8 @@ struct rope {
 };
 
 /* One of rope_parameters, or what the family has where it is not said. */
-static int rope(const struct reader *r, const json_t *t, const char *kind, bool full, struct rope *ret)
+static int rope(const struct reader *r, const json_t *t, const char *kind, bool full,
+                struct rope *ret)
 {
     const json_t *all = get(t, "rope_parameters"), *p = all ? get(all, kind) : NULL, *type;
     float factor = 1;
@@ -166,19 +176,23 @@ static int rope(const struct reader *r, const json_t *t, const char *kind, bool 
     if (!all)
         return 0;
     if (!json_is_object(p))
-        return wrong(r, "rope_parameters", "an object for 'full_attention' and one for 'sliding_attention'");
+        return wrong(r, "rope_parameters",
+                     "an object for 'full_attention' and one for 'sliding_attention'");
     type = get(p, "rope_type");
     if (!is(type, "proportional") && !is(type, "default"))
-        return refuse(r, "rope_type", "rotary positions of a kind other than 'default' and 'proportional'");
+        return refuse(r, "rope_type",
+                      "rotary positions of a kind other than 'default' and 'proportional'");
     if ((rc = real(r, p, "rope_theta", (double)ret->theta, &ret->theta)) < 0 ||
-        (rc = real(r, p, "partial_rotary_factor", 1, &ret->share)) < 0 || (rc = real(r, p, "factor", 1, &factor)) < 0)
+        (rc = real(r, p, "partial_rotary_factor", 1, &ret->share)) < 0 ||
+        (rc = real(r, p, "factor", 1, &factor)) < 0)
         return rc;
     if (factor < 1 || factor > 1)
         return refuse(r, "factor", "stretched rotary positions");
     if (!(ret->share >= 0 && ret->share <= 1))
         return wrong(r, "partial_rotary_factor", "a number from 0 to 1");
     if (is(type, "default") && ret->share < 1)
-        return refuse(r, "partial_rotary_factor", "rotary positions of type 'default' on a part of the head");
+        return refuse(r, "partial_rotary_factor",
+                      "rotary positions of type 'default' on a part of the head");
     return 0;
 }
 
@@ -194,7 +208,8 @@ static int heads(const struct reader *r, const json_t *t, struct wd_shape *s)
         return wrong(r, "attention_k_eq_v", "true or false");
     if (each && !json_is_object(each))
         return wrong(r, "per_layer_config", "an object");
-    if ((rc = number(r, t, "head_dim", -1, &dim)) < 0 || (rc = number(r, t, "num_key_value_heads", -1, &n_kv)) < 0 ||
+    if ((rc = number(r, t, "head_dim", -1, &dim)) < 0 ||
+        (rc = number(r, t, "num_key_value_heads", -1, &n_kv)) < 0 ||
         (rc = number(r, t, "global_head_dim", dim, &dim_full)) < 0 ||
         (rc = number(r, t, "num_global_key_value_heads", n_kv, &n_kv_full)) < 0 ||
         (rc = rope(r, t, "sliding_attention", false, &ropes[0])) < 0 ||
@@ -212,9 +227,11 @@ static int heads(const struct reader *r, const json_t *t, struct wd_shape *s)
             return wrong(r, "per_layer_config", "an object for each layer");
         y->k_eq_v = y->full && k_eq_v;
         if ((rc = number(r, own, "head_dim", y->full ? dim_full : dim, &y->head_dim)) < 0 ||
-            (rc = number(r, own, "num_key_value_heads", y->k_eq_v ? n_kv_full : n_kv, &y->n_kv_heads)) < 0)
+            (rc = number(r, own, "num_key_value_heads", y->k_eq_v ? n_kv_full : n_kv,
+                         &y->n_kv_heads)) < 0)
             return rc;
-        /* A full layer with its own v_proj has as many key/value heads as the others, whatever else is said. */
+        /* A full layer with its own v_proj has as many key/value heads as the others, whatever else
+         * is said. */
         if (y->full && !k_eq_v)
             y->n_kv_heads = n_kv;
         y->theta = ropes[y->full].theta;
@@ -237,7 +254,8 @@ static int id(const struct reader *r, const json_t *o, const char *key, int32_t 
 }
 
 /* One id, or an array of at most WD_SHAPE_MAX_IDS. *ret_n stays where the key is absent. */
-static int id_list(const struct reader *r, const json_t *o, const char *key, int32_t *ret, uint32_t *ret_n)
+static int id_list(const struct reader *r, const json_t *o, const char *key, int32_t *ret,
+                   uint32_t *ret_n)
 {
     const json_t *v = get(o, key);
     size_t n = json_is_array(v) ? json_array_size(v) : 1;
@@ -267,11 +285,16 @@ static int tokens(const struct reader *r, const json_t *top, const json_t *t, st
 
     s->bos = 2;
     s->pad = 0;
-    if ((rc = id(r, t, "bos_token_id", &s->bos)) < 0 || (rc = id(r, t, "pad_token_id", &s->pad)) < 0 ||
-        (rc = id(r, top, "boi_token_id", &s->boi)) < 0 || (rc = id(r, top, "eoi_token_id", &s->eoi)) < 0 ||
-        (rc = id(r, top, "image_token_id", &s->image)) < 0 || (rc = id(r, top, "video_token_id", &s->video)) < 0 ||
-        (rc = id(r, top, "boa_token_id", &s->boa)) < 0 || (rc = id(r, top, "eoa_token_id", &s->eoa)) < 0 ||
-        (rc = id(r, top, "eoa_token_index", &s->eoa)) < 0 || (rc = id(r, top, "audio_token_id", &s->audio)) < 0 ||
+    if ((rc = id(r, t, "bos_token_id", &s->bos)) < 0 ||
+        (rc = id(r, t, "pad_token_id", &s->pad)) < 0 ||
+        (rc = id(r, top, "boi_token_id", &s->boi)) < 0 ||
+        (rc = id(r, top, "eoi_token_id", &s->eoi)) < 0 ||
+        (rc = id(r, top, "image_token_id", &s->image)) < 0 ||
+        (rc = id(r, top, "video_token_id", &s->video)) < 0 ||
+        (rc = id(r, top, "boa_token_id", &s->boa)) < 0 ||
+        (rc = id(r, top, "eoa_token_id", &s->eoa)) < 0 ||
+        (rc = id(r, top, "eoa_token_index", &s->eoa)) < 0 ||
+        (rc = id(r, top, "audio_token_id", &s->audio)) < 0 ||
         (rc = id_list(r, t, "eos_token_id", s->stop, &s->n_stop)) < 0 ||
         (rc = id_list(r, top, "eos_token_id", s->stop, &s->n_stop)) < 0)
         return rc;
@@ -318,11 +341,12 @@ static int expect(const struct reader *r, const json_t *o, const char *key, uint
     if (rc < 0)
         return rc;
     return v == expected ? 0
-                         : wd_err_set(r->err, -ENOTSUP, "%s/%s: '%s' is %u, expected %u", path(r), r->file, key, v,
-                                      expected);
+                         : wd_err_set(r->err, -ENOTSUP, "%s/%s: '%s' is %u, expected %u", path(r),
+                                      r->file, key, v, expected);
 }
 
-/* A front end is there when the configuration says so and any of its tensors is there: texts are re-saved without. */
+/* A front end is there when the configuration says so and any of its tensors is there: texts are
+ * re-saved without. */
 static int media_part(const struct reader *r, const json_t *top, struct wd_shape *s)
 {
     const json_t *v = get(top, "vision_config"), *a = get(top, "audio_config");
@@ -331,7 +355,8 @@ static int media_part(const struct reader *r, const json_t *top, struct wd_shape
     if ((v && !json_is_object(v)) || (a && !json_is_object(a)))
         return wrong(r, "vision_config or audio_config", "an object");
     if (v && (holds(r->f, "vision_embedder.") || holds(r->f, "embed_vision."))) {
-        if ((rc = expect(r, v, "patch_size", 16)) < 0 || (rc = expect(r, v, "pooling_kernel_size", 3)) < 0 ||
+        if ((rc = expect(r, v, "patch_size", 16)) < 0 ||
+            (rc = expect(r, v, "pooling_kernel_size", 3)) < 0 ||
             (rc = expect(r, v, "model_patch_size", WD_PATCH_SIDE)) < 0 ||
             (rc = number(r, v, "mm_embed_dim", -1, &s->mm_embed)) < 0 ||
             (rc = number(r, v, "mm_posemb_size", WD_MAX_PATCHES, &s->mm_positions)) < 0 ||
@@ -362,8 +387,9 @@ static int from_config(const struct reader *r, const json_t *top, struct wd_shap
         if (!json_is_object(t))
             return wrong(r, "text_config", "an object");
     } else if (strcmp(type, "gemma4_unified_text")) {
-        return wd_err_set(r->err, -ENOTSUP, "%s/%s: a model of type '%.64s', expected 'gemma4_unified'", path(r), r->file,
-                          type);
+        return wd_err_set(r->err, -ENOTSUP,
+                          "%s/%s: a model of type '%.64s', expected 'gemma4_unified'", path(r),
+                          r->file, type);
     }
     rc = refuse_relatives(r, t);
     if (rc == 0)
@@ -379,10 +405,12 @@ static int from_config(const struct reader *r, const json_t *top, struct wd_shap
         (rc = number(r, t, "sliding_window", -1, &s->window)) < 0 ||
         (rc = number(r, t, "max_position_embeddings", -1, &s->n_context)) < 0 ||
         (rc = real(r, t, "rms_norm_eps", 1e-6, &s->eps)) < 0 ||
-        (rc = real(r, t, "final_logit_softcapping", 0, &s->softcap)) < 0 || (rc = layer_kinds(r, t, s)) < 0 ||
-        (rc = heads(r, t, s)) < 0 || (rc = tokens(r, top, t, s)) < 0 || (rc = media_part(r, top, s)) < 0)
+        (rc = real(r, t, "final_logit_softcapping", 0, &s->softcap)) < 0 ||
+        (rc = layer_kinds(r, t, s)) < 0 || (rc = heads(r, t, s)) < 0 ||
+        (rc = tokens(r, top, t, s)) < 0 || (rc = media_part(r, top, s)) < 0)
         return rc;
-    /* null means causal everywhere; where the key is not there at all, the family sees pictures both ways. */
+    /* null means causal everywhere; where the key is not there at all, the family sees pictures
+     * both ways. */
     two_way = json_object_get(t, "use_bidirectional_attention");
     s->two_way_pictures = !two_way || is(two_way, "vision");
     if (two_way && !json_is_null(two_way) && !json_is_false(two_way) && !is(two_way, "vision"))

@@ -72,7 +72,8 @@ static int add_file(struct wd_tensor_file *f, char *path, const void *data, size
         return -ENOMEM;
     }
     f->files = files;
-    files[f->n_files++] = (struct wd_table_file){.path = path, .data = data, .len = len, .mapped = mapped};
+    files[f->n_files++] =
+        (struct wd_table_file){.path = path, .data = data, .len = len, .mapped = mapped};
     return 0;
 }
 
@@ -107,7 +108,8 @@ static int map_file(struct wd_tensor_file *f, char *path, struct wd_err *err)
 }
 
 /* The kind is told by the first bytes: "GGUF", or the length of a JSON text and its '{'. */
-static int read_file(struct wd_tensor_file *f, uint32_t i, bool expect_safetensors, struct wd_err *err)
+static int read_file(struct wd_tensor_file *f, uint32_t i, bool expect_safetensors,
+                     struct wd_err *err)
 {
     const struct wd_table_file *file = &f->files[i];
 
@@ -123,13 +125,16 @@ static int read_file(struct wd_tensor_file *f, uint32_t i, bool expect_safetenso
 }
 
 /* Number of a shard; maps and reads it the first time. */
-static int shard(struct wd_tensor_file *f, const char *name, size_t len, uint32_t *ret, struct wd_err *err)
+static int shard(struct wd_tensor_file *f, const char *name, size_t len, uint32_t *ret,
+                 struct wd_err *err)
 {
     char *path;
     int r;
 
-    if (len == 0 || len > 255 || memchr(name, '/', len) || memchr(name, '\0', len) || name[0] == '.')
-        return wd_err_set(err, -EINVAL, "%s/" INDEX_NAME ": '%.*s' is no name of a file in this folder", f->path,
+    if (len == 0 || len > 255 || memchr(name, '/', len) || memchr(name, '\0', len) ||
+        name[0] == '.')
+        return wd_err_set(err, -EINVAL,
+                          "%s/" INDEX_NAME ": '%.*s' is no name of a file in this folder", f->path,
                           len > 64 ? 64 : (int)len, name);
     for (uint32_t i = 0; i < f->n_files; i++) {
         const char *have = strrchr(f->files[i].path, '/') + 1;
@@ -140,7 +145,8 @@ static int shard(struct wd_tensor_file *f, const char *name, size_t len, uint32_
         }
     }
     if (f->n_files >= WD_TABLE_MAX_FILES)
-        return wd_err_set(err, -EINVAL, "%s/" INDEX_NAME ": more than %d files", f->path, WD_TABLE_MAX_FILES);
+        return wd_err_set(err, -EINVAL, "%s/" INDEX_NAME ": more than %d files", f->path,
+                          WD_TABLE_MAX_FILES);
     path = join(f->path, name, len);
     r = map_file(f, path, err);
     if (r < 0)
@@ -149,8 +155,10 @@ static int shard(struct wd_tensor_file *f, const char *name, size_t len, uint32_
     return read_file(f, *ret, true, err);
 }
 
-/* The index's one object of tensor -> file. In the first pass the shards are read; in the second, when all tensors are sorted, the claims are checked. */
-static bool weight_map(struct wd_tensor_file *f, struct wd_json *j, bool check, int *ret, struct wd_err *err)
+/* The index's one object of tensor -> file. In the first pass the shards are read; in the second,
+ * when all tensors are sorted, the claims are checked. */
+static bool weight_map(struct wd_tensor_file *f, struct wd_json *j, bool check, int *ret,
+                       struct wd_err *err)
 {
     struct wd_json_str key, value;
     char name[WD_TABLE_MAX_NAME + 1], file[256];
@@ -164,7 +172,8 @@ static bool weight_map(struct wd_tensor_file *f, struct wd_json *j, bool check, 
 
         if (!wd_json_str(j, &value))
             return false;
-        if (wd_json_unescape(key, NULL) > WD_TABLE_MAX_NAME || wd_json_unescape(value, NULL) >= sizeof file)
+        if (wd_json_unescape(key, NULL) > WD_TABLE_MAX_NAME ||
+            wd_json_unescape(value, NULL) >= sizeof file)
             return wd_json_fail(j, "a name of more than 255 bytes");
         n = wd_json_unescape(value, file);
         *ret = shard(f, file, n, &i, err);
@@ -175,7 +184,8 @@ static bool weight_map(struct wd_tensor_file *f, struct wd_json *j, bool check, 
         name[wd_json_unescape(key, name)] = '\0';
         t = wd_tensor_file_find(f, name);
         if (!t || ((const struct wd_table_tensor *)(const void *)t)->file != i) {
-            *ret = wd_err_set(err, -EINVAL, "%s: tensor '%s' is missing, which " INDEX_NAME " puts here",
+            *ret = wd_err_set(err, -EINVAL,
+                              "%s: tensor '%s' is missing, which " INDEX_NAME " puts here",
                               f->files[i].path, name);
             return false;
         }
@@ -183,7 +193,8 @@ static bool weight_map(struct wd_tensor_file *f, struct wd_json *j, bool check, 
     return !j->error;
 }
 
-static int read_index(struct wd_tensor_file *f, const char *text, size_t len, bool check, struct wd_err *err)
+static int read_index(struct wd_tensor_file *f, const char *text, size_t len, bool check,
+                      struct wd_err *err)
 {
     struct wd_json j;
     struct wd_json_str key;
@@ -203,9 +214,11 @@ static int read_index(struct wd_tensor_file *f, const char *text, size_t len, bo
     if (r < 0)
         return r;
     if (!wd_json_done(&j))
-        return wd_err_set(err, -EINVAL, "%s/" INDEX_NAME ": byte %zu: %s", f->path, (size_t)(j.at - j.start), j.error);
+        return wd_err_set(err, -EINVAL, "%s/" INDEX_NAME ": byte %zu: %s", f->path,
+                          (size_t)(j.at - j.start), j.error);
     if (!found || f->n_files == 0)
-        return wd_err_set(err, -EINVAL, "%s/" INDEX_NAME ": no weight_map that names files", f->path);
+        return wd_err_set(err, -EINVAL, "%s/" INDEX_NAME ": no weight_map that names files",
+                          f->path);
     return 0;
 }
 
@@ -227,7 +240,8 @@ static int open_folder(struct wd_tensor_file *f, struct wd_err *err)
     free(path);
     r = wd_tensor_file_sidecar(f, INDEX_NAME, &text, &len, err);
     if (r == -ENOENT)
-        return wd_err_set(err, r, "%s: the folder holds neither model.safetensors nor " INDEX_NAME, f->path);
+        return wd_err_set(err, r, "%s: the folder holds neither model.safetensors nor " INDEX_NAME,
+                          f->path);
     if (r == 0)
         r = read_index(f, text, len, false, err);
     if (r == 0)
@@ -254,7 +268,8 @@ static int open_single(struct wd_tensor_file *f, struct wd_err *err)
     return f->folder ? 0 : wd_err_set(err, -ENOMEM, "%s: out of memory", f->path);
 }
 
-static int open_any(const char *path, bool data_types, struct wd_tensor_file **ret, struct wd_err *err)
+static int open_any(const char *path, bool data_types, struct wd_tensor_file **ret,
+                    struct wd_err *err)
 {
     struct wd_tensor_file *f = calloc(1, sizeof *f);
     struct stat st;
@@ -297,8 +312,8 @@ int wd_tensor_file_open_data(const char *path, struct wd_tensor_file **ret, stru
     return open_any(path, true, ret, err);
 }
 
-int wd_tensor_file_from_memory(const char *name, const void *bytes, size_t len, struct wd_tensor_file **ret,
-                               struct wd_err *err)
+int wd_tensor_file_from_memory(const char *name, const void *bytes, size_t len,
+                               struct wd_tensor_file **ret, struct wd_err *err)
 {
     struct wd_tensor_file *f = calloc(1, sizeof *f);
     int r = -ENOMEM;
@@ -407,8 +422,8 @@ uint64_t wd_tensor_file_copied_bytes(const struct wd_tensor_file *f)
     return f->copied_bytes;
 }
 
-int wd_tensor_file_sidecar(const struct wd_tensor_file *f, const char *name, char **ret, size_t *ret_len,
-                           struct wd_err *err)
+int wd_tensor_file_sidecar(const struct wd_tensor_file *f, const char *name, char **ret,
+                           size_t *ret_len, struct wd_err *err)
 {
     char *path, *text = NULL;
     size_t len = 0, got = 0;
@@ -423,7 +438,8 @@ int wd_tensor_file_sidecar(const struct wd_tensor_file *f, const char *name, cha
     if (fd < 0)
         goto out;
     if (len > WD_SIDECAR_MAX_BYTES) {
-        r = wd_err_set(err, -EFBIG, "%s: %zu bytes, expected at most %u", path, len, WD_SIDECAR_MAX_BYTES);
+        r = wd_err_set(err, -EFBIG, "%s: %zu bytes, expected at most %u", path, len,
+                       WD_SIDECAR_MAX_BYTES);
         goto out;
     }
     text = malloc(len + 1);
@@ -439,7 +455,8 @@ int wd_tensor_file_sidecar(const struct wd_tensor_file *f, const char *name, cha
             continue;
         if (n <= 0) {
             r = n < 0 ? -errno : -EINVAL;
-            wd_err_set(err, r, "%s: %s", path, n < 0 ? strerror(-r) : "became shorter while it was read");
+            wd_err_set(err, r, "%s: %s", path,
+                       n < 0 ? strerror(-r) : "became shorter while it was read");
             goto out;
         }
         got += (size_t)n;

@@ -123,7 +123,8 @@ bool wd_tensor_file_f64(const struct wd_tensor_file *f, const char *key, double 
     return number_at(m->kind, m->at, ret);
 }
 
-bool wd_tensor_file_str(const struct wd_tensor_file *f, const char *key, const char **ret, size_t *ret_len)
+bool wd_tensor_file_str(const struct wd_tensor_file *f, const char *key, const char **ret,
+                        size_t *ret_len)
 {
     const struct wd_meta *m = wd_table_meta(f, key);
 
@@ -144,7 +145,8 @@ bool wd_tensor_file_array(const struct wd_tensor_file *f, const char *key, uint6
     return true;
 }
 
-bool wd_tensor_file_array_f64(const struct wd_tensor_file *f, const char *key, uint64_t i, double *ret)
+bool wd_tensor_file_array_f64(const struct wd_tensor_file *f, const char *key, uint64_t i,
+                              double *ret)
 {
     const struct wd_meta *m = wd_table_meta(f, key);
 
@@ -153,7 +155,8 @@ bool wd_tensor_file_array_f64(const struct wd_tensor_file *f, const char *key, u
     return number_at(m->kind, m->at + i * element_bytes(m->kind), ret);
 }
 
-bool wd_tensor_file_strings(const struct wd_tensor_file *f, const char *key, struct wd_str_iter *ret)
+bool wd_tensor_file_strings(const struct wd_tensor_file *f, const char *key,
+                            struct wd_str_iter *ret)
 {
     const struct wd_meta *m = wd_table_meta(f, key);
 
@@ -163,7 +166,8 @@ bool wd_tensor_file_strings(const struct wd_tensor_file *f, const char *key, str
     return true;
 }
 
-/* Lengths were checked at open; checked again, because somebody may write into the file meanwhile. */
+/* Lengths were checked at open; checked again, because somebody may write into the file meanwhile.
+ */
 bool wd_str_iter_next(struct wd_str_iter *it, const char **ret, size_t *ret_len)
 {
     uint64_t n;

@@ -1,4 +1,4 @@
-/* model/tensor_table.c - the list of tensors and keys that a reader fills in, checked entry by entry. */
+/* model/tensor_table.c - the list of tensors and keys, checked as a reader fills it in. */
 #include "model/tensor_table.h"
 
 #include <errno.h>
@@ -7,15 +7,17 @@
 
 #define MAX_DIM ((uint64_t)1 << 40)
 
-/* Types of the container that have no product here yet: named, so that a person knows what to look for. */
+/* Types of the container that have no product here yet: named, so that a person knows what to look
+ * for. */
 static const char *foreign_type(uint32_t type)
 {
     static const char *const names[] = {
-        [3] = "Q4_1",     [6] = "Q5_0",    [7] = "Q5_1",   [9] = "Q8_1",     [10] = "Q2_K",   [11] = "Q3_K",
-        [12] = "Q4_K",    [13] = "Q5_K",   [14] = "Q6_K",  [15] = "Q8_K",    [16] = "IQ2_XXS", [17] = "IQ2_XS",
-        [18] = "IQ3_XXS", [19] = "IQ1_S",  [20] = "IQ4_NL", [21] = "IQ3_S",  [22] = "IQ2_S",  [23] = "IQ4_XS",
-        [24] = "I8",      [25] = "I16",    [26] = "I32",   [27] = "I64",     [28] = "F64",    [29] = "IQ1_M",
-        [34] = "TQ1_0",   [35] = "TQ2_0",  [39] = "MXFP4", [40] = "NVFP4",
+        [3] = "Q4_1",     [6] = "Q5_0",    [7] = "Q5_1",     [9] = "Q8_1",   [10] = "Q2_K",
+        [11] = "Q3_K",    [12] = "Q4_K",   [13] = "Q5_K",    [14] = "Q6_K",  [15] = "Q8_K",
+        [16] = "IQ2_XXS", [17] = "IQ2_XS", [18] = "IQ3_XXS", [19] = "IQ1_S", [20] = "IQ4_NL",
+        [21] = "IQ3_S",   [22] = "IQ2_S",  [23] = "IQ4_XS",  [24] = "I8",    [25] = "I16",
+        [26] = "I32",     [27] = "I64",    [28] = "F64",     [29] = "IQ1_M", [34] = "TQ1_0",
+        [35] = "TQ2_0",   [39] = "MXFP4",  [40] = "NVFP4",
     };
 
     return type < sizeof names / sizeof *names && names[type] ? names[type] : "unknown";
@@ -89,7 +91,8 @@ int wd_table_add(struct wd_tensor_file *f, const struct wd_table_claim *c, struc
     if (bad)
         return wd_err_set(err, -EINVAL, "%s: tensor %zu: %s", file->path, f->n_tensors, bad);
     if (f->n_tensors >= WD_TABLE_MAX_TENSORS)
-        return wd_err_set(err, -EINVAL, "%s: more than %d tensors", file->path, WD_TABLE_MAX_TENSORS);
+        return wd_err_set(err, -EINVAL, "%s: more than %d tensors", file->path,
+                          WD_TABLE_MAX_TENSORS);
 
 #define SAYS "%s: tensor '%.*s': "
 #define WHERE file->path, (int)c->name_len, c->name
@@ -97,16 +100,19 @@ int wd_table_add(struct wd_tensor_file *f, const struct wd_table_claim *c, struc
         return wd_err_set(err, -EINVAL, SAYS "%u dimensions, expected 1 to 4", WHERE, c->n_dims);
     for (uint32_t i = 0; i < c->n_dims; i++)
         if (c->dims[i] < 1 || c->dims[i] > MAX_DIM)
-            return wd_err_set(err, -EINVAL, SAYS "dimension %u is %llu", WHERE, i, (unsigned long long)c->dims[i]);
+            return wd_err_set(err, -EINVAL, SAYS "dimension %u is %llu", WHERE, i,
+                              (unsigned long long)c->dims[i]);
     if (wd_type_name(c->type)) {
         row_bytes = wd_type_row_bytes(c->type, c->dims[0]);
         if (!row_bytes)
-            return wd_err_set(err, -EINVAL, SAYS "rows of %llu values, but %s comes in blocks of %zu", WHERE,
-                              (unsigned long long)c->dims[0], wd_type_name(c->type), wd_type_block(c->type));
+            return wd_err_set(
+                err, -EINVAL, SAYS "rows of %llu values, but %s comes in blocks of %zu", WHERE,
+                (unsigned long long)c->dims[0], wd_type_name(c->type), wd_type_block(c->type));
     } else if (f->data_types && data_bytes(c->type)) {
         row_bytes = c->dims[0] * data_bytes(c->type);
     } else {
-        return wd_err_set(err, -ENOTSUP, SAYS "type %u (%s) is not supported", WHERE, c->type, foreign_type(c->type));
+        return wd_err_set(err, -ENOTSUP, SAYS "type %u (%s) is not supported", WHERE, c->type,
+                          foreign_type(c->type));
     }
     for (uint32_t i = 1; i < c->n_dims; i++)
         if (__builtin_mul_overflow(rows, c->dims[i], &rows))
@@ -117,8 +123,10 @@ int wd_table_add(struct wd_tensor_file *f, const struct wd_table_claim *c, struc
         return wd_err_set(err, -EINVAL, SAYS "%llu bytes, but its shape needs %llu", WHERE,
                           (unsigned long long)c->n_bytes, (unsigned long long)n_bytes);
     if (c->offset > file->len || n_bytes > file->len - c->offset)
-        return wd_err_set(err, -EINVAL, SAYS "%llu bytes at offset %llu reach beyond the end of the file (%zu bytes)",
-                          WHERE, (unsigned long long)n_bytes, (unsigned long long)c->offset, file->len);
+        return wd_err_set(
+            err, -EINVAL,
+            SAYS "%llu bytes at offset %llu reach beyond the end of the file (%zu bytes)", WHERE,
+            (unsigned long long)n_bytes, (unsigned long long)c->offset, file->len);
 #undef SAYS
 #undef WHERE
 
@@ -130,7 +138,11 @@ int wd_table_add(struct wd_tensor_file *f, const struct wd_table_claim *c, struc
         return wd_err_set(err, -ENOMEM, "%s: out of memory", file->path);
     e = &f->tensors[f->n_tensors++];
     *e = (struct wd_table_tensor){
-        .t = {.name = name, .type = c->type, .n_dims = c->n_dims, .dims = {1, 1, 1, 1}, .data = file->data + c->offset,
+        .t = {.name = name,
+              .type = c->type,
+              .n_dims = c->n_dims,
+              .dims = {1, 1, 1, 1},
+              .data = file->data + c->offset,
               .n_bytes = n_bytes},
         .file = c->file,
         .offset = c->offset,
@@ -139,7 +151,8 @@ int wd_table_add(struct wd_tensor_file *f, const struct wd_table_claim *c, struc
     return 0;
 }
 
-int wd_table_add_meta(struct wd_tensor_file *f, const char *key, size_t key_len, struct wd_meta m, struct wd_err *err)
+int wd_table_add_meta(struct wd_tensor_file *f, const char *key, size_t key_len, struct wd_meta m,
+                      struct wd_err *err)
 {
     void *items = f->metas;
 
@@ -177,19 +190,23 @@ static int by_place(const void *a, const void *b)
     return ((*x)->offset > (*y)->offset) - ((*x)->offset < (*y)->offset);
 }
 
-static int finish_tensors(struct wd_tensor_file *f, const struct wd_table_tensor **order, struct wd_err *err)
+static int finish_tensors(struct wd_tensor_file *f, const struct wd_table_tensor **order,
+                          struct wd_err *err)
 {
     for (size_t i = 0; i < f->n_tensors; i++)
         order[i] = &f->tensors[i];
     qsort(order, f->n_tensors, sizeof *order, by_place);
     for (size_t i = 1; i < f->n_tensors; i++)
-        if (order[i]->file == order[i - 1]->file && order[i]->offset - order[i - 1]->offset < order[i - 1]->t.n_bytes)
-            return wd_err_set(err, -EINVAL, "%s: tensors '%s' and '%s' overlap", f->files[order[i]->file].path,
-                              order[i - 1]->t.name, order[i]->t.name);
+        if (order[i]->file == order[i - 1]->file &&
+            order[i]->offset - order[i - 1]->offset < order[i - 1]->t.n_bytes)
+            return wd_err_set(err, -EINVAL, "%s: tensors '%s' and '%s' overlap",
+                              f->files[order[i]->file].path, order[i - 1]->t.name,
+                              order[i]->t.name);
     qsort(order, f->n_tensors, sizeof *order, by_name);
     for (size_t i = 0; i < f->n_tensors; i++) {
         if (i && !strcmp(order[i]->t.name, order[i - 1]->t.name))
-            return wd_err_set(err, -EINVAL, "%s: tensor '%s' occurs twice", f->path, order[i]->t.name);
+            return wd_err_set(err, -EINVAL, "%s: tensor '%s' occurs twice", f->path,
+                              order[i]->t.name);
         f->by_name[i] = (uint32_t)(order[i] - f->tensors);
     }
     return 0;

@@ -1,11 +1,12 @@
-/* model/tensor_table.h - what the readers of tensor_file.c fill in: files, tensors, metadata. For model/tensor_*.c, gguf.c, safetensors.c only. */
+/* model/tensor_table.h - what the readers of tensor_file.c fill in.
+ * Files, tensors, metadata. For model/tensor_*.c, gguf.c, safetensors.c only. */
 #pragma once
 #include "model/tensor_file.h"
 
-#define WD_TABLE_MAX_NAME 255        /* bytes of a tensor's or key's name */
+#define WD_TABLE_MAX_NAME 255 /* bytes of a tensor's or key's name */
 #define WD_TABLE_MAX_TENSORS 1000000
 #define WD_TABLE_MAX_KEYS 65536
-#define WD_TABLE_MAX_FILES 1000      /* shards */
+#define WD_TABLE_MAX_FILES 1000 /* shards */
 #define WD_SIDECAR_MAX_BYTES (64u << 20)
 
 struct wd_table_file {
@@ -24,15 +25,26 @@ struct wd_table_tensor {
 
 /* Value types of GGUF. */
 enum wd_meta_kind {
-    WD_META_U8, WD_META_I8, WD_META_U16, WD_META_I16, WD_META_U32, WD_META_I32, WD_META_F32,
-    WD_META_BOOL, WD_META_STR, WD_META_ARRAY, WD_META_U64, WD_META_I64, WD_META_F64,
+    WD_META_U8,
+    WD_META_I8,
+    WD_META_U16,
+    WD_META_I16,
+    WD_META_U32,
+    WD_META_I32,
+    WD_META_F32,
+    WD_META_BOOL,
+    WD_META_STR,
+    WD_META_ARRAY,
+    WD_META_U64,
+    WD_META_I64,
+    WD_META_F64,
 };
 
 struct wd_meta {
-    char *key; /* owned */
-    uint32_t kind;          /* of the value, of its elements if `array` */
+    char *key;     /* owned */
+    uint32_t kind; /* of the value, of its elements if `array` */
     bool array;
-    uint64_t n;             /* elements; 1 for a single value */
+    uint64_t n;              /* elements; 1 for a single value */
     const unsigned char *at; /* the value or first element; strings with their length in front */
     uint64_t n_bytes;
 };
@@ -68,8 +80,10 @@ struct wd_table_claim {
 /* Checks name, type, sizes and place; copies the name. */
 int wd_table_add(struct wd_tensor_file *f, const struct wd_table_claim *c, struct wd_err *err);
 /* A piece of metadata whose value lies checked in the file. Fills in m->key. */
-int wd_table_add_meta(struct wd_tensor_file *f, const char *key, size_t key_len, struct wd_meta m, struct wd_err *err);
-/* Indices; refuses names that occur twice and tensors that overlap; copies unaligned tensors aside. */
+int wd_table_add_meta(struct wd_tensor_file *f, const char *key, size_t key_len, struct wd_meta m,
+                      struct wd_err *err);
+/* Indices; refuses names that occur twice and tensors that overlap; copies unaligned tensors aside.
+ */
 int wd_table_finish(struct wd_tensor_file *f, struct wd_err *err);
 /* Why a name of a tensor or key cannot be; NULL: it can. */
 const char *wd_table_bad_name(const char *name, size_t len);

@@ -47,7 +47,8 @@ static int no_memory(const char *name, struct wd_err *err)
     return wd_err_set(err, -ENOMEM, "%s: out of memory", name);
 }
 
-int wd_tokenizer_alloc(struct wd_tokenizer *t, const char *name, uint32_t n, const uint32_t *lens, struct wd_err *err)
+int wd_tokenizer_alloc(struct wd_tokenizer *t, const char *name, uint32_t n, const uint32_t *lens,
+                       struct wd_err *err)
 {
     uint64_t total = 0;
 
@@ -57,8 +58,8 @@ int wd_tokenizer_alloc(struct wd_tokenizer *t, const char *name, uint32_t n, con
         return no_memory(name, err);
     for (uint32_t i = 0; i < n; i++) {
         if (lens[i] > WD_PIECE_MAX)
-            return wd_err_set(err, -EINVAL, "%s: piece %u has %u bytes, expected at most %d", name, i, lens[i],
-                              WD_PIECE_MAX);
+            return wd_err_set(err, -EINVAL, "%s: piece %u has %u bytes, expected at most %d", name,
+                              i, lens[i], WD_PIECE_MAX);
         t->at[i] = (uint32_t)total;
         total += lens[i] + 1;
         if (total > INT32_MAX)
@@ -160,13 +161,14 @@ int wd_tokenizer_index(struct wd_tokenizer *t, const char *name, bool unique, st
     return 0;
 }
 
-int wd_tokenizer_alloc_merges(struct wd_tokenizer *t, const char *name, uint64_t n, struct wd_err *err)
+int wd_tokenizer_alloc_merges(struct wd_tokenizer *t, const char *name, uint64_t n,
+                              struct wd_err *err)
 {
     uint32_t n_slots;
 
     if (n > WD_MERGES_MAX)
-        return wd_err_set(err, -EINVAL, "%s: %llu merges, expected at most %u", name, (unsigned long long)n,
-                          WD_MERGES_MAX);
+        return wd_err_set(err, -EINVAL, "%s: %llu merges, expected at most %u", name,
+                          (unsigned long long)n, WD_MERGES_MAX);
     n_slots = slots(n);
     t->merges = malloc(n_slots * sizeof *t->merges);
     t->joints = calloc(n_slots, sizeof *t->joints);
@@ -183,7 +185,8 @@ static uint32_t merge_slot(const struct wd_tokenizer *t, uint32_t left, uint32_t
     return (uint32_t)mix(((uint64_t)left << 32 | right) ^ t->seed) & t->merges_mask;
 }
 
-const struct wd_merge *wd_tokenizer_merge(const struct wd_tokenizer *t, uint32_t left, uint32_t right)
+const struct wd_merge *wd_tokenizer_merge(const struct wd_tokenizer *t, uint32_t left,
+                                          uint32_t right)
 {
     uint32_t k = merge_slot(t, left, right);
 
@@ -222,8 +225,9 @@ static bool ends(const char *s, size_t len, uint32_t *ret_first, uint32_t *ret_l
     return len > 0;
 }
 
-int wd_tokenizer_add_merge(struct wd_tokenizer *t, const char *name, uint32_t rank, const char *left, size_t left_len,
-                           const char *right, size_t right_len, struct wd_err *err)
+int wd_tokenizer_add_merge(struct wd_tokenizer *t, const char *name, uint32_t rank,
+                           const char *left, size_t left_len, const char *right, size_t right_len,
+                           struct wd_err *err)
 {
     char both[2 * WD_PIECE_MAX];
     int32_t l = -1, r = -1, id = -1;
@@ -238,14 +242,18 @@ int wd_tokenizer_add_merge(struct wd_tokenizer *t, const char *name, uint32_t ra
         id = wd_tokenizer_lookup(t, both, left_len + right_len);
     }
     if (l < 0 || r < 0 || id < 0)
-        return wd_err_set(err, -EINVAL, "%s: merge %u: '%.*s' and '%.*s', or both together, are no pieces", name, rank,
-                          left_len > 64 ? 64 : (int)left_len, left, right_len > 64 ? 64 : (int)right_len, right);
+        return wd_err_set(err, -EINVAL,
+                          "%s: merge %u: '%.*s' and '%.*s', or both together, are no pieces", name,
+                          rank, left_len > 64 ? 64 : (int)left_len, left,
+                          right_len > 64 ? 64 : (int)right_len, right);
     if (!ends(left, left_len, &first, &last) || !ends(right, right_len, &from, &to))
         return wd_err_set(err, -EINVAL, "%s: merge %u is not UTF-8", name, rank);
-    for (k = merge_slot(t, (uint32_t)l, (uint32_t)r); t->merges[k].left != WD_MERGE_NONE; k = (k + 1) & t->merges_mask)
+    for (k = merge_slot(t, (uint32_t)l, (uint32_t)r); t->merges[k].left != WD_MERGE_NONE;
+         k = (k + 1) & t->merges_mask)
         if (t->merges[k].left == (uint32_t)l && t->merges[k].right == (uint32_t)r)
             break; /* the later one counts */
-    t->merges[k] = (struct wd_merge){.left = (uint32_t)l, .right = (uint32_t)r, .rank = rank, .id = (uint32_t)id};
+    t->merges[k] = (struct wd_merge){
+        .left = (uint32_t)l, .right = (uint32_t)r, .rank = rank, .id = (uint32_t)id};
     joint = ((uint64_t)last << 32 | from) + 1;
     t->joints[joint_slot(t, joint)] = joint;
     return 0;
@@ -274,7 +282,8 @@ static int add_string(struct wd_tokenizer *t, uint32_t id)
                 t->trie = trie;
             }
             c = t->n_trie++;
-            t->trie[c] = (struct wd_trie_node){.sibling = t->trie[node].child, .id = -1, .byte = s[i]};
+            t->trie[c] =
+                (struct wd_trie_node){.sibling = t->trie[node].child, .id = -1, .byte = s[i]};
             t->trie[node].child = c;
         }
         node = c;
@@ -292,13 +301,14 @@ int wd_tokenizer_seal(struct wd_tokenizer *t, const char *name, struct wd_err *e
     t->trie[0].id = -1;
     t->n_trie = 1;
     for (uint32_t id = 0; id < t->n; id++)
-        if ((t->flags[id] & (WD_PIECE_CONTROL | WD_PIECE_ALWAYS)) && wd_piece_len(t, id) && add_string(t, id) < 0)
+        if ((t->flags[id] & (WD_PIECE_CONTROL | WD_PIECE_ALWAYS)) && wd_piece_len(t, id) &&
+            add_string(t, id) < 0)
             return no_memory(name, err);
     return 0;
 }
 
-int wd_tokenizer_from_json(const char *name, const char *json, size_t len, struct wd_tokenizer **ret,
-                           struct wd_err *err)
+int wd_tokenizer_from_json(const char *name, const char *json, size_t len,
+                           struct wd_tokenizer **ret, struct wd_err *err)
 {
     struct wd_tokenizer *t = calloc(1, sizeof *t);
     int r = t ? wd_tokenizer_load_json(t, name, json, len, err) : no_memory(name, err);

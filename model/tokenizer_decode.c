@@ -1,4 +1,5 @@
-/* model/tokenizer_decode.c - token ids -> text, one at a time or all at once. Source: docs/model.md, "Tokenizer". */
+/* model/tokenizer_decode.c - token ids -> text, one at a time or all at once.
+ * Source: docs/model.md, "Tokenizer". */
 #include "model/tokenizer_parts.h"
 #include "base/utf8.h"
 
@@ -6,7 +7,8 @@
 
 #define REPLACEMENT "\xef\xbf\xbd" /* U+FFFD */
 
-_Static_assert(sizeof((struct wd_detokenizer *)0)->held * 3 + WD_PIECE_MAX <= WD_DETOKENIZER_MAX, "a push must fit");
+_Static_assert(sizeof((struct wd_detokenizer *)0)->held * 3 + WD_PIECE_MAX <= WD_DETOKENIZER_MAX,
+               "a push must fit");
 
 /* Shown, and how: a piece, one byte, or nothing. */
 enum kind { NOTHING, PIECE, BYTE };
@@ -23,7 +25,8 @@ static enum kind kind_of(const struct wd_tokenizer *t, int32_t id, bool show_con
 static unsigned char byte_value(const struct wd_tokenizer *t, int32_t id)
 {
     const char *s = t->text + t->at[id];
-    int hi = s[3] <= '9' ? s[3] - '0' : s[3] - 'A' + 10, lo = s[4] <= '9' ? s[4] - '0' : s[4] - 'A' + 10;
+    int hi = s[3] <= '9' ? s[3] - '0' : s[3] - 'A' + 10,
+        lo = s[4] <= '9' ? s[4] - '0' : s[4] - 'A' + 10;
 
     return (unsigned char)(hi << 4 | lo);
 }
@@ -116,8 +119,10 @@ size_t wd_detokenizer_finish(struct wd_detokenizer *d, char out[WD_DETOKENIZER_M
     return end_run(d, out);
 }
 
-/* Is the run of byte tokens that begins at ids[0] UTF-8 as a whole? Also its length in tokens (hidden ones inside it included). */
-static bool run_is_utf8(const struct wd_tokenizer *t, const int32_t *ids, size_t n, bool show_control, size_t *ret_n)
+/* Is the run of byte tokens that begins at ids[0] UTF-8 as a whole? Also its length in tokens
+ * (hidden ones inside it included). */
+static bool run_is_utf8(const struct wd_tokenizer *t, const int32_t *ids, size_t n,
+                        bool show_control, size_t *ret_n)
 {
     char part[4];
     size_t i, k = 0, used;
@@ -141,8 +146,8 @@ static bool run_is_utf8(const struct wd_tokenizer *t, const int32_t *ids, size_t
     return good && k == 0;
 }
 
-size_t wd_tokenizer_decode(const struct wd_tokenizer *t, const int32_t *ids, size_t n, bool show_control, char *out,
-                           size_t cap)
+size_t wd_tokenizer_decode(const struct wd_tokenizer *t, const int32_t *ids, size_t n,
+                           bool show_control, char *out, size_t cap)
 {
     char text[WD_PIECE_MAX];
     size_t total = 0;

@@ -1,7 +1,8 @@
 /* model/tokenizer_encode.c - text -> token ids. Source: docs/model.md, "Tokenizer".
  *
- * Merging cannot cross between two code points where no merge has the one at its left's end and the other at its right's
- * beginning. So text is cut at all such places (in practice: between words) and each piece is merged alone; the result is the same as for the whole. */
+ * Merging cannot cross between two code points where no merge has the one at its left's end and the
+ * other at its right's beginning. So text is cut at all such places (in practice: between words)
+ * and each piece is merged alone; the result is the same as for the whole. */
 #include "model/tokenizer_parts.h"
 #include "base/utf8.h"
 
@@ -9,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SHORT 48     /* up to so many symbols the plain search is faster than the heap */
+#define SHORT 48 /* up to so many symbols the plain search is faster than the heap */
 #define ON_STACK 512
 #define METASPACE 0x2581u
 
@@ -18,8 +19,8 @@ struct encoder {
     int32_t *ids;
     size_t cap;
     int64_t n;
-    bool after_unk;      /* unknown characters in a row are one token */
-    uint32_t *syms;      /* the stretch being collected */
+    bool after_unk; /* unknown characters in a row are one token */
+    uint32_t *syms; /* the stretch being collected */
     size_t n_syms, cap_syms;
     uint32_t stack[ON_STACK];
 };
@@ -161,7 +162,8 @@ static int merge_long(struct encoder *e)
         return -ENOMEM;
     }
     for (uint32_t i = 0; i < n; i++)
-        nodes[i] = (struct node){.id = e->syms[i], .prev = i ? i - 1 : NOWHERE, .next = i + 1 < n ? i + 1 : NOWHERE};
+        nodes[i] = (struct node){
+            .id = e->syms[i], .prev = i ? i - 1 : NOWHERE, .next = i + 1 < n ? i + 1 : NOWHERE};
     for (uint32_t i = 0; i < n; i++)
         rank_node(t, nodes, i, &h);
     while (h.n) {
@@ -208,7 +210,8 @@ static int flush(struct encoder *e)
 static int collect(struct encoder *e, uint32_t id)
 {
     if (e->n_syms == e->cap_syms) {
-        uint32_t *syms = realloc(e->syms == e->stack ? NULL : e->syms, 2 * e->cap_syms * sizeof *syms);
+        uint32_t *syms =
+            realloc(e->syms == e->stack ? NULL : e->syms, 2 * e->cap_syms * sizeof *syms);
 
         if (!syms)
             return -ENOMEM;
@@ -255,7 +258,8 @@ static int encode_text(struct encoder *e, const char *text, size_t len)
 }
 
 /* The longest string of the trie that stands at the beginning of s: its bytes, 0 if none. */
-static size_t match(const struct wd_tokenizer *t, const char *s, size_t len, bool special, int32_t *ret_id)
+static size_t match(const struct wd_tokenizer *t, const char *s, size_t len, bool special,
+                    int32_t *ret_id)
 {
     uint32_t node = 0;
     size_t found = 0;
@@ -277,8 +281,8 @@ static size_t match(const struct wd_tokenizer *t, const char *s, size_t len, boo
     return found;
 }
 
-int64_t wd_tokenizer_encode(const struct wd_tokenizer *t, const char *text, size_t len, bool special, int32_t *ret_ids,
-                            size_t cap)
+int64_t wd_tokenizer_encode(const struct wd_tokenizer *t, const char *text, size_t len,
+                            bool special, int32_t *ret_ids, size_t cap)
 {
     struct encoder e = {.t = t, .ids = ret_ids, .cap = cap, .cap_syms = ON_STACK};
     size_t from = 0, i = 0;
@@ -289,7 +293,9 @@ int64_t wd_tokenizer_encode(const struct wd_tokenizer *t, const char *text, size
     e.syms = e.stack;
     while (r == 0 && i < len) {
         int32_t id;
-        size_t n = t->starts[special][(unsigned char)text[i]] ? match(t, text + i, len - i, special, &id) : 0;
+        size_t n = t->starts[special][(unsigned char)text[i]]
+                       ? match(t, text + i, len - i, special, &id)
+                       : 0;
 
         if (!n) {
             i++;

@@ -1,4 +1,5 @@
-/* model/tokenizer_load.c - fills a tokenizer from tokenizer.json or from GGUF metadata. Source: docs/model.md, "Tokenizer". */
+/* model/tokenizer_load.c - fills a tokenizer from tokenizer.json or GGUF metadata.
+ * Source: docs/model.md, "Tokenizer". */
 #include "model/json_scan.h"
 #include "model/tensor_file.h"
 #include "model/tokenizer_parts.h"
@@ -59,7 +60,9 @@ static bool scan_model(struct parts *p)
             ok = wd_json_bool(j, &p->byte_fallback);
         else if (wd_json_is(key, "ignore_merges") && next != 'n')
             ok = wd_json_bool(j, &p->ignore_merges);
-        else if ((wd_json_is(key, "continuing_subword_prefix") || wd_json_is(key, "end_of_word_suffix")) && next == '"')
+        else if ((wd_json_is(key, "continuing_subword_prefix") ||
+                  wd_json_is(key, "end_of_word_suffix")) &&
+                 next == '"')
             ok = wd_json_str(j, &v), p->has_affix |= ok && v.len > 0;
         else
             ok = wd_json_skip(j);
@@ -94,8 +97,9 @@ static bool scan_top(struct wd_json *j, struct parts *p)
     return wd_json_done(j);
 }
 
-/* {"type": type, "pattern": {"String": " "}, ...}: what a Gemma tokenizer has as its normalizer and may have as its pre-tokenizer. With
- * `content`, that must be U+2581. Anything else would change the ids, so it is refused. */
+/* {"type": type, "pattern": {"String": " "}, ...}: what a Gemma tokenizer has as its normalizer and
+ * may have as its pre-tokenizer. With `content`, that must be U+2581. Anything else would change
+ * the ids, so it is refused. */
 static bool is_space_rule(struct wd_json j, const char *type, bool content)
 {
     struct wd_json_str key, v;
@@ -117,8 +121,8 @@ static bool is_space_rule(struct wd_json j, const char *type, bool content)
                     return false;
             }
         } else if (content && wd_json_is(key, "content") && wd_json_peek(&j) == '"') {
-            content_ok = wd_json_str(&j, &v) && v.len <= sizeof text && wd_json_unescape(v, text) == 3 &&
-                         !memcmp(text, "\xe2\x96\x81", 3);
+            content_ok = wd_json_str(&j, &v) && v.len <= sizeof text &&
+                         wd_json_unescape(v, text) == 3 && !memcmp(text, "\xe2\x96\x81", 3);
         } else if (!wd_json_skip(&j)) {
             return false;
         }
@@ -136,13 +140,17 @@ static int check_kind(const char *name, const struct parts *p, struct wd_err *er
     if (!p->is_bpe)
         return wd_err_set(err, -ENOTSUP, "%s: model.type is not 'BPE'", name);
     if (p->ignore_merges || p->has_affix)
-        return wd_err_set(err, -ENOTSUP, "%s: ignore_merges or word affixes, which this tokenizer does not do", name);
+        return wd_err_set(err, -ENOTSUP,
+                          "%s: ignore_merges or word affixes, which this tokenizer does not do",
+                          name);
     if (!p->vocab.at || !p->merges.at)
         return wd_err_set(err, -EINVAL, "%s: model.vocab or model.merges is missing", name);
     if (!p->normalizer.at || !is_space_rule(p->normalizer, "Replace", true))
-        return wd_err_set(err, -ENOTSUP, "%s: the normalizer is not the replacement of spaces by U+2581", name);
+        return wd_err_set(err, -ENOTSUP,
+                          "%s: the normalizer is not the replacement of spaces by U+2581", name);
     if (!is_null(p->pre_tokenizer) && !is_space_rule(p->pre_tokenizer, "Split", false))
-        return wd_err_set(err, -ENOTSUP, "%s: a pre-tokenizer that this tokenizer does not do", name);
+        return wd_err_set(err, -ENOTSUP, "%s: a pre-tokenizer that this tokenizer does not do",
+                          name);
     return 0;
 }
 
@@ -163,7 +171,8 @@ static bool read_added(struct wd_json *j, struct added *a)
             ok = has_content = wd_json_str(j, &a->content);
         else if (wd_json_is(key, "special"))
             ok = wd_json_bool(j, &a->special);
-        else if (wd_json_is(key, "lstrip") || wd_json_is(key, "rstrip") || wd_json_is(key, "single_word"))
+        else if (wd_json_is(key, "lstrip") || wd_json_is(key, "rstrip") ||
+                 wd_json_is(key, "single_word"))
             ok = wd_json_bool(j, &flag), a->strips |= ok && flag;
         else
             ok = wd_json_skip(j);
@@ -176,8 +185,8 @@ static bool read_added(struct wd_json *j, struct added *a)
 }
 
 /* Calls for each added token; stops where it says false. */
-static bool each_added(const struct parts *p, struct wd_json *j, bool (*call)(void *ctx, struct wd_json *j, const struct added *a),
-                       void *ctx)
+static bool each_added(const struct parts *p, struct wd_json *j,
+                       bool (*call)(void *ctx, struct wd_json *j, const struct added *a), void *ctx)
 {
     struct added a;
 
@@ -227,7 +236,8 @@ static bool len_added(void *ctx, struct wd_json *j, const struct added *a)
     return true;
 }
 
-/* <|name>, <name|>, <|name|>: markup of the chat format whatever its file calls it, so never to be made from a user's text. */
+/* <|name>, <name|>, <|name|>: markup of the chat format whatever its file calls it, so never to be
+ * made from a user's text. */
 static bool looks_like_control(const char *s, size_t len)
 {
     return len > 3 && s[0] == '<' && s[len - 1] == '>' && (s[1] == '|' || s[len - 2] == '|');
@@ -246,11 +256,13 @@ static bool put_added(void *ctx, struct wd_json *j, const struct added *a)
     if (len != wd_piece_len(t, (uint32_t)a->id) || (at[0] && memcmp(at, text, len)))
         return wd_json_fail(j, "an added token whose id the vocabulary gives to another piece");
     memcpy(at, text, len);
-    t->flags[a->id] = a->special || looks_like_control(text, len) ? WD_PIECE_CONTROL : WD_PIECE_ALWAYS;
+    t->flags[a->id] =
+        a->special || looks_like_control(text, len) ? WD_PIECE_CONTROL : WD_PIECE_ALWAYS;
     return true;
 }
 
-/* One walk over the vocabulary: with lens == NULL it finds the highest id, then the lengths, then (t) writes the texts. */
+/* One walk over the vocabulary: with lens == NULL it finds the highest id, then the lengths, then
+ * (t) writes the texts. */
 static bool walk_vocab(struct wd_json *j, struct sizes *s, struct wd_tokenizer *t)
 {
     struct wd_json_str key;
@@ -305,7 +317,8 @@ static const char *split(const char *s, size_t len)
     return len > 1 ? memchr(s + 1, ' ', len - 1) : NULL;
 }
 
-static int json_merges(struct wd_tokenizer *t, const char *name, const struct parts *p, struct wd_err *err)
+static int json_merges(struct wd_tokenizer *t, const char *name, const struct parts *p,
+                       struct wd_err *err)
 {
     struct wd_json j = p->merges;
     char text[2][2 * WD_PIECE_MAX + 1];
@@ -354,8 +367,8 @@ static int json_merges(struct wd_tokenizer *t, const char *name, const struct pa
     return j.error ? json_error(name, &j, err) : 0;
 }
 
-static int json_pieces(struct wd_tokenizer *t, const char *name, const struct parts *p, struct sizes *s,
-                       struct wd_err *err)
+static int json_pieces(struct wd_tokenizer *t, const char *name, const struct parts *p,
+                       struct sizes *s, struct wd_err *err)
 {
     struct wd_json j = p->vocab;
     int r;
@@ -381,7 +394,8 @@ static int json_pieces(struct wd_tokenizer *t, const char *name, const struct pa
     return wd_tokenizer_index(t, name, true, err);
 }
 
-int wd_tokenizer_load_json(struct wd_tokenizer *t, const char *name, const char *json, size_t len, struct wd_err *err)
+int wd_tokenizer_load_json(struct wd_tokenizer *t, const char *name, const char *json, size_t len,
+                           struct wd_err *err)
 {
     struct parts p = {0};
     struct sizes s = {.max = len / 4 + 16}; /* each piece costs at least 5 bytes of the file */
@@ -415,7 +429,8 @@ int wd_tokenizer_load_json(struct wd_tokenizer *t, const char *name, const char 
     return wd_tokenizer_seal(t, name, err);
 }
 
-static int gguf_pieces(struct wd_tokenizer *t, const struct wd_tensor_file *f, uint64_t n, struct wd_err *err)
+static int gguf_pieces(struct wd_tokenizer *t, const struct wd_tensor_file *f, uint64_t n,
+                       struct wd_err *err)
 {
     const char *name = wd_tensor_file_path(f), *s;
     uint32_t *lens = calloc(n, sizeof *lens);
@@ -450,21 +465,25 @@ static int gguf_merges(struct wd_tokenizer *t, const struct wd_tensor_file *f, s
     int r;
 
     if (!wd_tensor_file_strings(f, "tokenizer.ggml.merges", &it))
-        return wd_err_set(err, -EINVAL, "%s: key 'tokenizer.ggml.merges' is missing or holds no strings", name);
+        return wd_err_set(err, -EINVAL,
+                          "%s: key 'tokenizer.ggml.merges' is missing or holds no strings", name);
     r = wd_tokenizer_alloc_merges(t, name, it.left, err);
     while (r == 0 && wd_str_iter_next(&it, &s, &len)) {
         space = split(s, len);
         if (!space)
-            return wd_err_set(err, -EINVAL, "%s: tokenizer.ggml.merges: element %u has no space", name, rank);
-        r = wd_tokenizer_add_merge(t, name, rank++, s, (size_t)(space - s), space + 1, (size_t)(s + len - space) - 1,
-                                   err);
+            return wd_err_set(err, -EINVAL, "%s: tokenizer.ggml.merges: element %u has no space",
+                              name, rank);
+        r = wd_tokenizer_add_merge(t, name, rank++, s, (size_t)(space - s), space + 1,
+                                   (size_t)(s + len - space) - 1, err);
     }
     return r;
 }
 
-int wd_tokenizer_load_gguf(struct wd_tokenizer *t, const struct wd_tensor_file *f, struct wd_err *err)
+int wd_tokenizer_load_gguf(struct wd_tokenizer *t, const struct wd_tensor_file *f,
+                           struct wd_err *err)
 {
-    const double control = 3, user_defined = 4; /* compared as they come: a file may hold anything, NaN too */
+    const double control = 3,
+                 user_defined = 4; /* compared as they come: a file may hold anything, NaN too */
     const char *name = wd_tensor_file_path(f), *model;
     uint64_t n, n_types, id;
     double type;
@@ -478,10 +497,13 @@ int wd_tokenizer_load_gguf(struct wd_tokenizer *t, const struct wd_tensor_file *
         return wd_err_set(err, -ENOTSUP, "%s: a tokenizer of kind '%.*s', expected 'gemma4'", name,
                           len > 40 ? 40 : (int)len, model);
     if (!wd_tensor_file_array(f, "tokenizer.ggml.tokens", &n) || n < 1 || n > WD_PIECES_MAX)
-        return wd_err_set(err, -EINVAL, "%s: key 'tokenizer.ggml.tokens' is missing, empty or too long", name);
+        return wd_err_set(err, -EINVAL,
+                          "%s: key 'tokenizer.ggml.tokens' is missing, empty or too long", name);
     if (!wd_tensor_file_array(f, "tokenizer.ggml.token_type", &n_types) || n_types != n)
-        return wd_err_set(err, -EINVAL, "%s: key 'tokenizer.ggml.token_type' has not one element for each of %llu pieces",
-                          name, (unsigned long long)n);
+        return wd_err_set(
+            err, -EINVAL,
+            "%s: key 'tokenizer.ggml.token_type' has not one element for each of %llu pieces", name,
+            (unsigned long long)n);
     r = gguf_pieces(t, f, n, err);
     if (r == 0)
         r = gguf_merges(t, f, err);

@@ -103,7 +103,8 @@ int main(void)
         cmocka_unit_test_setup(a_path_stays_as_it_is, at_the_source),
         cmocka_unit_test_setup(an_unknown_model_is_an_error_that_names_it, at_the_source),
         cmocka_unit_test_setup(a_buffer_that_is_too_small_is_an_error, at_the_source),
-        cmocka_unit_test_setup(without_a_data_folder_only_the_installation_is_looked_at, at_the_source),
+        cmocka_unit_test_setup(without_a_data_folder_only_the_installation_is_looked_at,
+                               at_the_source),
     };
 
     return cmocka_run_group_tests_name("base/paths", tests, NULL, NULL);

@@ -1,4 +1,5 @@
-/* tests/fuzz/fuzz_gguf.c - any bytes as a GGUF file: opened, listed, its shape and tokenizer asked for. */
+/* tests/fuzz/fuzz_gguf.c - any bytes as a GGUF file.
+ * It is opened and listed, its shape and tokenizer asked for. */
 #include "model/shape.h"
 #include "model/tensor_file.h"
 #include "model/tokenizer.h"
@@ -33,7 +34,8 @@ static unsigned touch(const struct wd_tensor_file *f)
         if (wd_tensor_file_str(f, key, &s, &len) && len)
             sum += (unsigned char)s[0] + (unsigned char)s[len - 1];
         if (wd_tensor_file_array(f, key, &n) && n)
-            sum += wd_tensor_file_array_f64(f, key, 0, &d) + wd_tensor_file_array_f64(f, key, n - 1, &d);
+            sum += wd_tensor_file_array_f64(f, key, 0, &d) +
+                   wd_tensor_file_array_f64(f, key, n - 1, &d);
         if (wd_tensor_file_strings(f, key, &it))
             while (wd_str_iter_next(&it, &s, &len))
                 sum += len ? (unsigned char)s[len - 1] : 0;
@@ -58,7 +60,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     wd_shape_read(f, NULL, &shape, &err);
     if (wd_tokenizer_open(f, &t, &err) == 0) {
         char text[256];
-        int64_t n = wd_tokenizer_encode(t, (const char *)data, size < 64 ? size : 64, true, ids, 64);
+        int64_t n =
+            wd_tokenizer_encode(t, (const char *)data, size < 64 ? size : 64, true, ids, 64);
 
         if (n > 0)
             wd_tokenizer_decode(t, ids, n < 64 ? (size_t)n : 64, true, text, sizeof text);

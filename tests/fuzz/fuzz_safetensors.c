@@ -1,5 +1,6 @@
-/* tests/fuzz/fuzz_safetensors.c - any bytes as the head and data of a safetensors file. The length in front is made to fit, or fuzzing would
- * never get beyond it; every eighth input keeps its own. */
+/* tests/fuzz/fuzz_safetensors.c - any bytes as a safetensors file.
+ * The length in front is made to fit, or fuzzing would never get beyond it; every eighth input
+ * keeps its own. */
 #include "model/tensor_file.h"
 
 #include <stdint.h>
@@ -22,7 +23,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     memcpy(file, data, size);
     if (data[0] % 8) {
-        const uint8_t *end = memchr(data + 8, '\n', size - 8); /* the head ends at a new line, if there is one */
+        const uint8_t *end =
+            memchr(data + 8, '\n', size - 8); /* the head ends at a new line, if there is one */
 
         n = end ? (uint64_t)(end - data) - 8 : size - 8;
         memcpy(file, &n, sizeof n);

@@ -1,4 +1,5 @@
-/* tests/fuzz/fuzz_tokenizer.c - any bytes as a tokenizer.json, as text for nano's tokenizer, and as ids. The first byte chooses. */
+/* tests/fuzz/fuzz_tokenizer.c - any bytes as a tokenizer.json, as text, as ids.
+ * The first byte chooses; text and ids go to nano's tokenizer. */
 #include "model/tensor_file.h"
 #include "model/tokenizer.h"
 
@@ -17,7 +18,8 @@ static const struct wd_tokenizer *nano(void)
 
     if (t)
         return t;
-    if (wd_tensor_file_open(TEST_SRCDIR "/models/nano.gguf", &f, &err) < 0 || wd_tokenizer_open(f, &t, &err) < 0) {
+    if (wd_tensor_file_open(TEST_SRCDIR "/models/nano.gguf", &f, &err) < 0 ||
+        wd_tokenizer_open(f, &t, &err) < 0) {
         fprintf(stderr, "%s\n", err.text);
         abort();
     }
@@ -37,7 +39,8 @@ static void text(const struct wd_tokenizer *t, const char *s, size_t n, bool spe
     if (k < 0 || k > (int64_t)(n + 1) * 4)
         abort();
     for (int64_t i = 0; i < k; i++)
-        if (ids[i] < 0 || (uint32_t)ids[i] >= wd_tokenizer_count(t) || (!special && wd_tokenizer_is_control(t, ids[i]) && ids[i] != 3))
+        if (ids[i] < 0 || (uint32_t)ids[i] >= wd_tokenizer_count(t) ||
+            (!special && wd_tokenizer_is_control(t, ids[i]) && ids[i] != 3))
             abort();
     free(ids);
 }
@@ -58,7 +61,8 @@ static void numbers(const struct wd_tokenizer *t, const uint8_t *data, size_t n,
         abort();
     wd_detokenizer_init(&d, t, show);
     for (size_t i = 0; i <= count; i++) {
-        size_t k = i < count ? wd_detokenizer_push(&d, ids[i], piece) : wd_detokenizer_finish(&d, piece);
+        size_t k =
+            i < count ? wd_detokenizer_push(&d, ids[i], piece) : wd_detokenizer_finish(&d, piece);
 
         if (k > sizeof piece)
             abort();

@@ -20,7 +20,8 @@ static struct wd_json reader(const char *text)
 
 static void values_are_read_one_by_one(void **state)
 {
-    struct wd_json j = reader(" { \"a\" : [1, 9223372036854775807, true] , \"b\":{}, \"c\":[] , \"d\":\"\\u00e9\\ud83e\\udd99\\n\\/\" } ");
+    struct wd_json j = reader(" { \"a\" : [1, 9223372036854775807, true] , \"b\":{}, \"c\":[] , "
+                              "\"d\":\"\\u00e9\\ud83e\\udd99\\n\\/\" } ");
     struct wd_json_str key, s = {0};
     uint64_t v;
     char out[32];
@@ -36,7 +37,8 @@ static void values_are_read_one_by_one(void **state)
     assert_false(wd_json_element(&j));
     assert_null(j.error);
     assert_true(wd_json_member(&j, &key) && wd_json_is(key, "b") && wd_json_skip(&j));
-    assert_true(wd_json_member(&j, &key) && wd_json_is(key, "c") && wd_json_enter(&j, '[') && !wd_json_element(&j));
+    assert_true(wd_json_member(&j, &key) && wd_json_is(key, "c") && wd_json_enter(&j, '[') &&
+                !wd_json_element(&j));
     assert_true(wd_json_member(&j, &key) && wd_json_str(&j, &s));
     assert_int_equal(wd_json_unescape(s, NULL), 8);
     assert_int_equal(wd_json_unescape(s, out), 8);
@@ -49,8 +51,22 @@ static void values_are_read_one_by_one(void **state)
 static void good_values_are_skipped_whole(void **state)
 {
     static const char *const good[] = {
-        "0", "-0", "12", "-1.5e+10", "1E-2", "0.0", "true", "false", "null", "\"\"", "\"\\\"\\\\\\b\\f\\r\\t\"", "[]", "{}",
-        "[[],[{}],{\"a\":[1,2,{\"b\":null}]}]", "\"\xf0\x9f\xa6\x99\"", " [ 1 , 2 ] ",
+        "0",
+        "-0",
+        "12",
+        "-1.5e+10",
+        "1E-2",
+        "0.0",
+        "true",
+        "false",
+        "null",
+        "\"\"",
+        "\"\\\"\\\\\\b\\f\\r\\t\"",
+        "[]",
+        "{}",
+        "[[],[{}],{\"a\":[1,2,{\"b\":null}]}]",
+        "\"\xf0\x9f\xa6\x99\"",
+        " [ 1 , 2 ] ",
     };
 
     (void)state;
@@ -65,10 +81,55 @@ static void good_values_are_skipped_whole(void **state)
 static void anything_else_is_an_error(void **state)
 {
     static const char *const bad[] = {
-        "", " ", "[", "]", "{", "}", "[1", "[1,", "[1,]", "[,1]", "[1 2]", "{\"a\"}", "{\"a\":}", "{\"a\":1,}", "{a:1}", "{1:1}", "{\"a\" 1}",
-        "01", "-", "+1", "1.", ".5", "1e", "1e+", "tru", "nul", "True", "NaN", "Infinity", "'a'", "\"a", "\"\\", "\"\\x\"", "\"\\u12\"",
-        "\"\\u12g4\"", "\"\\ud800\"", "\"\\udc00\"", "\"\\ud800\\u0041\"", "\"\\u0000\"", "\"a\nb\"", "\"\x01\"", "\"\xff\"", "\"\xc3\"", "1 1",
-        "[1]]", "// a\n1", "{\"a\":1 \"b\":2}", "[}", "{]",
+        "",
+        " ",
+        "[",
+        "]",
+        "{",
+        "}",
+        "[1",
+        "[1,",
+        "[1,]",
+        "[,1]",
+        "[1 2]",
+        "{\"a\"}",
+        "{\"a\":}",
+        "{\"a\":1,}",
+        "{a:1}",
+        "{1:1}",
+        "{\"a\" 1}",
+        "01",
+        "-",
+        "+1",
+        "1.",
+        ".5",
+        "1e",
+        "1e+",
+        "tru",
+        "nul",
+        "True",
+        "NaN",
+        "Infinity",
+        "'a'",
+        "\"a",
+        "\"\\",
+        "\"\\x\"",
+        "\"\\u12\"",
+        "\"\\u12g4\"",
+        "\"\\ud800\"",
+        "\"\\udc00\"",
+        "\"\\ud800\\u0041\"",
+        "\"\\u0000\"",
+        "\"a\nb\"",
+        "\"\x01\"",
+        "\"\xff\"",
+        "\"\xc3\"",
+        "1 1",
+        "[1]]",
+        "// a\n1",
+        "{\"a\":1 \"b\":2}",
+        "[}",
+        "{]",
     };
 
     (void)state;
@@ -90,7 +151,8 @@ static void anything_else_is_an_error(void **state)
 
 static void whole_numbers_are_whole(void **state)
 {
-    static const char *const bad[] = {"-1", "1.0", "1e3", "00", "9223372036854775808", "99999999999999999999", "\"1\"", "null"};
+    static const char *const bad[] = {
+        "-1", "1.0", "1e3", "00", "9223372036854775808", "99999999999999999999", "\"1\"", "null"};
     uint64_t v;
 
     (void)state;
@@ -119,8 +181,10 @@ static void nesting_is_bounded(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(values_are_read_one_by_one), cmocka_unit_test(good_values_are_skipped_whole),
-        cmocka_unit_test(anything_else_is_an_error),  cmocka_unit_test(whole_numbers_are_whole),
+        cmocka_unit_test(values_are_read_one_by_one),
+        cmocka_unit_test(good_values_are_skipped_whole),
+        cmocka_unit_test(anything_else_is_an_error),
+        cmocka_unit_test(whole_numbers_are_whole),
         cmocka_unit_test(nesting_is_bounded),
     };
 

@@ -117,8 +117,8 @@ static void pad(struct bytes *b, size_t align)
         bytes_put(b, NULL, 1);
 }
 
-void gguf_tensor_at(struct gguf *g, const char *name, uint32_t type, const uint64_t *dims, uint32_t n_dims,
-                    uint64_t offset)
+void gguf_tensor_at(struct gguf *g, const char *name, uint32_t type, const uint64_t *dims,
+                    uint32_t n_dims, uint64_t offset)
 {
     bytes_str(&g->infos, name);
     bytes_u32(&g->infos, n_dims);
@@ -128,8 +128,8 @@ void gguf_tensor_at(struct gguf *g, const char *name, uint32_t type, const uint6
     g->n_tensors++;
 }
 
-void gguf_tensor(struct gguf *g, const char *name, uint32_t type, const uint64_t *dims, uint32_t n_dims, const void *data,
-                 size_t n)
+void gguf_tensor(struct gguf *g, const char *name, uint32_t type, const uint64_t *dims,
+                 uint32_t n_dims, const void *data, size_t n)
 {
     pad(&g->data, g->alignment);
     gguf_tensor_at(g, name, type, dims, n_dims, g->data.n);
@@ -161,7 +161,8 @@ struct bytes gguf_finish(struct gguf *g)
 struct bytes safetensors_file(const char *head, size_t n_data)
 {
     size_t n = strlen(head);
-    struct bytes b = {.at = must(malloc(8 + n + n_data)), .n = 8 + n + n_data, .cap = 8 + n + n_data};
+    struct bytes b = {
+        .at = must(malloc(8 + n + n_data)), .n = 8 + n + n_data, .cap = 8 + n + n_data};
     uint64_t n64 = n;
 
     memcpy(b.at, &n64, 8);

@@ -1,4 +1,4 @@
-/* tests/model/model_writer.h - writes small model files into memory, right or wrong, for tests of what reads them. */
+/* tests/model/model_writer.h - writes small model files into memory, right or wrong, for tests. */
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
@@ -13,7 +13,8 @@ void bytes_u64(struct bytes *b, uint64_t v);
 void bytes_str(struct bytes *b, const char *s); /* u64 length, bytes */
 void bytes_free(struct bytes *b);
 
-/* Keys, descriptions of tensors and data are collected apart; finish() puts them together. The counts and the version may be changed before. */
+/* Keys, descriptions of tensors and data are collected apart; finish() puts them together. The
+ * counts and the version may be changed before. */
 struct gguf {
     struct bytes keys, infos, data;
     uint32_t version;
@@ -31,11 +32,11 @@ void gguf_strs(struct gguf *g, const char *key, const char *const *v, size_t n);
 /* Type and value as they are given, whatever they are. */
 void gguf_raw(struct gguf *g, const char *key, uint32_t kind, const void *value, size_t n);
 /* data NULL: zeros. */
-void gguf_tensor(struct gguf *g, const char *name, uint32_t type, const uint64_t *dims, uint32_t n_dims, const void *data,
-                 size_t n);
+void gguf_tensor(struct gguf *g, const char *name, uint32_t type, const uint64_t *dims,
+                 uint32_t n_dims, const void *data, size_t n);
 /* The same with an offset of one's own, and no data. */
-void gguf_tensor_at(struct gguf *g, const char *name, uint32_t type, const uint64_t *dims, uint32_t n_dims,
-                    uint64_t offset);
+void gguf_tensor_at(struct gguf *g, const char *name, uint32_t type, const uint64_t *dims,
+                    uint32_t n_dims, uint64_t offset);
 /* The file, malloc'ed to exactly its size; frees g's parts. */
 struct bytes gguf_finish(struct gguf *g);
 

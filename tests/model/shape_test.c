@@ -1,4 +1,4 @@
-/* tests/model/shape_test.c - a checkpoint's sizes are read from either kind of file; what cannot be computed is refused. */
+/* tests/model/shape_test.c - sizes are read, what cannot be computed is refused. */
 #include "model/shape.h"
 
 #include "model/tensor_file.h"
@@ -15,12 +15,13 @@
 
 /* What a test changes in an otherwise good GGUF: keys left out or replaced. */
 struct change {
-    const char *drop;                            /* key, or tensor */
-    void (*add)(struct gguf *g);                 /* after everything else */
+    const char *drop;            /* key, or tensor */
+    void (*add)(struct gguf *g); /* after everything else */
 };
 
-static const char *const words[] = {"<pad>",    "<eos>",    "<bos>",     "<unk>",    "<mask>",          "<turn|>",   "<|image>",
-                                    "<image|>", "<|image|>", "<|video|>", "<|audio>", "<audio|>", "<|audio|>", "<|tool_response>"};
+static const char *const words[] = {
+    "<pad>",    "<eos>",     "<bos>",     "<unk>",    "<mask>",   "<turn|>",   "<|image>",
+    "<image|>", "<|image|>", "<|video|>", "<|audio>", "<audio|>", "<|audio|>", "<|tool_response>"};
 enum { N_WORDS = sizeof words / sizeof *words };
 
 static bool kept(const struct change *c, const char *key)
@@ -28,7 +29,8 @@ static bool kept(const struct change *c, const char *key)
     return !c->drop || strcmp(c->drop, key);
 }
 
-static void tensor(struct gguf *g, const struct change *c, const char *name, uint64_t a, uint64_t b, const float *data)
+static void tensor(struct gguf *g, const struct change *c, const char *name, uint64_t a, uint64_t b,
+                   const float *data)
 {
     const uint64_t dims[2] = {a, b};
 
@@ -83,7 +85,8 @@ static struct bytes text_gguf(const struct change *c)
     return gguf_finish(&g);
 }
 
-static struct bytes media_gguf(const char *vision, const char *audio, uint32_t width, uint32_t samples)
+static struct bytes media_gguf(const char *vision, const char *audio, uint32_t width,
+                               uint32_t samples)
 {
     static const uint64_t dims[] = {10, 7, 2};
     struct gguf g;
@@ -100,11 +103,13 @@ static struct bytes media_gguf(const char *vision, const char *audio, uint32_t w
     gguf_u32(&g, "clip.vision.embedding_length", 10);
     gguf_f32(&g, "clip.vision.attention.layer_norm_epsilon", 2e-6f);
     gguf_u32(&g, "clip.audio.embedding_length", samples);
-    gguf_tensor(&g, "v.position_embd.weight", WD_TYPE_F32, dims, 3, NULL, 10 * 7 * 2 * sizeof(float));
+    gguf_tensor(&g, "v.position_embd.weight", WD_TYPE_F32, dims, 3, NULL,
+                10 * 7 * 2 * sizeof(float));
     return gguf_finish(&g);
 }
 
-static int read_bytes(const struct bytes *text, const struct bytes *media, struct wd_shape *ret, struct wd_err *err)
+static int read_bytes(const struct bytes *text, const struct bytes *media, struct wd_shape *ret,
+                      struct wd_err *err)
 {
     struct wd_tensor_file *t = NULL, *m = NULL;
     int r;
@@ -239,7 +244,8 @@ static void add_period(struct gguf *g)
 
 static void one_number_can_stand_for_all_layers(void **state)
 {
-    struct bytes text = text_gguf(&(struct change){.drop = "gemma4.attention.head_count_kv", .add = add_single_kv});
+    struct bytes text =
+        text_gguf(&(struct change){.drop = "gemma4.attention.head_count_kv", .add = add_single_kv});
     struct wd_err err = {0};
     struct wd_shape s;
 
@@ -249,7 +255,8 @@ static void one_number_can_stand_for_all_layers(void **state)
     assert_int_equal(s.layers[2].n_kv_heads, 2);
     bytes_free(&text);
     /* Every third layer is full, so layer 1 now slides, and misses its v. */
-    gguf_refused("gemma4.attention.sliding_window_pattern", add_period, -EINVAL, "blk.1.attn_v.weight");
+    gguf_refused("gemma4.attention.sliding_window_pattern", add_period, -EINVAL,
+                 "blk.1.attn_v.weight");
 }
 
 static void what_is_not_said_has_defaults(void **state)
@@ -275,9 +282,11 @@ static void what_is_not_said_has_defaults(void **state)
 static void a_missing_key_is_named(void **state)
 {
     static const char *const keys[] = {
-        "general.architecture", "gemma4.block_count", "gemma4.context_length", "gemma4.embedding_length",
-        "gemma4.feed_forward_length", "gemma4.attention.head_count", "gemma4.attention.head_count_kv",
-        "gemma4.attention.sliding_window_pattern", "gemma4.attention.key_length", "gemma4.attention.sliding_window",
+        "general.architecture",           "gemma4.block_count",
+        "gemma4.context_length",          "gemma4.embedding_length",
+        "gemma4.feed_forward_length",     "gemma4.attention.head_count",
+        "gemma4.attention.head_count_kv", "gemma4.attention.sliding_window_pattern",
+        "gemma4.attention.key_length",    "gemma4.attention.sliding_window",
         "tokenizer.ggml.tokens",
     };
 
@@ -287,10 +296,10 @@ static void a_missing_key_is_named(void **state)
     gguf_refused("blk.0.attn_v.weight", NULL, -EINVAL, "blk.0.attn_v.weight");
 }
 
-#define ADD(name, ...) \
-    static void name(struct gguf *g) \
-    { \
-        __VA_ARGS__; \
+#define ADD(name, ...)                                                                             \
+    static void name(struct gguf *g)                                                               \
+    {                                                                                              \
+        __VA_ARGS__;                                                                               \
     }
 ADD(add_llama, gguf_str(g, "general.architecture", "llama"))
 ADD(add_clip, gguf_str(g, "general.architecture", "clip"))
@@ -321,7 +330,8 @@ ADD(add_far_bos, gguf_u32(g, "tokenizer.ggml.bos_token_id", 4294967295u))
 ADD(add_many_stops, int32_t v[17] = {0}; gguf_i32s(g, "witnessd.stop_tokens", v, 17))
 ADD(add_divisor, const uint64_t n = 4; const float v[4] = {1, 2, 1e30f, 1e30f};
     gguf_tensor(g, "rope_freqs.weight", WD_TYPE_F32, &n, 1, v, sizeof v))
-ADD(add_short_divisors, const uint64_t n = 3; gguf_tensor(g, "rope_freqs.weight", WD_TYPE_F32, &n, 1, NULL, 12))
+ADD(add_short_divisors, const uint64_t n = 3;
+    gguf_tensor(g, "rope_freqs.weight", WD_TYPE_F32, &n, 1, NULL, 12))
 ADD(add_small_table, const uint64_t n[2] = {16, 5};
     gguf_tensor(g, "token_embd.weight", WD_TYPE_F32, n, 2, NULL, 16 * 5 * 4))
 
@@ -342,7 +352,8 @@ static void relatives_are_refused_in_words(void **state)
 static void sizes_that_cannot_be_are_refused(void **state)
 {
     (void)state;
-    gguf_refused("gemma4.attention.head_count_kv", add_short_array, -EINVAL, "2 elements for 3 layers");
+    gguf_refused("gemma4.attention.head_count_kv", add_short_array, -EINVAL,
+                 "2 elements for 3 layers");
     gguf_refused("gemma4.attention.head_count_kv", add_below_zero, -EINVAL, "element 1");
     gguf_refused("gemma4.attention.head_count_kv", add_no_kv, -EINVAL, "layer 1");
     gguf_refused("gemma4.attention.head_count_kv", add_3_kv, -EINVAL, "layer 0");
@@ -367,7 +378,8 @@ static void sizes_that_cannot_be_are_refused(void **state)
 
 static void the_media_part_comes_from_its_own_file(void **state)
 {
-    struct bytes text = text_gguf(&(struct change){0}), media = media_gguf("gemma4uv", "gemma4ua", 16, 640);
+    struct bytes text = text_gguf(&(struct change){0}),
+                 media = media_gguf("gemma4uv", "gemma4ua", 16, 640);
     struct wd_shape s;
 
     (void)state;
@@ -392,15 +404,18 @@ static void a_media_part_of_another_model_is_refused(void **state)
         int code;
         const char *what;
     } cases[] = {
-        {"gemma4v", "gemma4ua", 16, 640, -ENOTSUP, "'gemma4v'"}, {"gemma4uv", "gemma4a", 16, 640, -ENOTSUP, "'gemma4a'"},
-        {"gemma4uv", NULL, 32, 640, -ENOTSUP, "projection_dim"}, {NULL, "gemma4ua", 16, 128, -ENOTSUP, "embedding_length"},
+        {"gemma4v", "gemma4ua", 16, 640, -ENOTSUP, "'gemma4v'"},
+        {"gemma4uv", "gemma4a", 16, 640, -ENOTSUP, "'gemma4a'"},
+        {"gemma4uv", NULL, 32, 640, -ENOTSUP, "projection_dim"},
+        {NULL, "gemma4ua", 16, 128, -ENOTSUP, "embedding_length"},
         {NULL, NULL, 16, 640, -EINVAL, "neither"},
     };
     struct bytes text = text_gguf(&(struct change){0});
 
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct bytes media = media_gguf(cases[i].vision, cases[i].audio, cases[i].width, cases[i].samples);
+        struct bytes media =
+            media_gguf(cases[i].vision, cases[i].audio, cases[i].width, cases[i].samples);
         struct wd_err err = {0};
         struct wd_shape s;
 
@@ -417,7 +432,14 @@ static void a_name_is_made_printable(void **state)
     static const struct {
         const char *in, *out;
     } cases[] = {
-        {"a\x1b[31mb\n", "a?[31mb?"}, {"\xc2\x9b" "c\xff", "??c?"}, {"Gr\xc3\xb6\xc3\x9f" "e", "Gr\xc3\xb6\xc3\x9f" "e"},
+        {"a\x1b[31mb\n", "a?[31mb?"},
+        {"\xc2\x9b"
+         "c\xff",
+         "??c?"},
+        {"Gr\xc3\xb6\xc3\x9f"
+         "e",
+         "Gr\xc3\xb6\xc3\x9f"
+         "e"},
     };
     char long_name[200];
     struct bytes text;
@@ -467,23 +489,30 @@ static void nano_is_read_whole(void **state)
     wd_tensor_file_free(f);
 }
 
-#define TEXT_HEAD \
-    "\"model_type\":\"gemma4_unified_text\",\"hidden_size\":16,\"num_hidden_layers\":3,\"intermediate_size\":24," \
-    "\"num_attention_heads\":4,\"vocab_size\":20,\"sliding_window\":12,\"max_position_embeddings\":512,\"head_dim\":6," \
+#define TEXT_HEAD                                                                                  \
+    "\"model_type\":\"gemma4_unified_text\",\"hidden_size\":16,\"num_hidden_layers\":3,"           \
+    "\"intermediate_size\":24,"                                                                    \
+    "\"num_attention_heads\":4,\"vocab_size\":20,\"sliding_window\":12,\"max_position_"            \
+    "embeddings\":512,\"head_dim\":6,"                                                             \
     "\"num_key_value_heads\":2"
-#define ROPE \
-    ",\"rope_parameters\":{\"full_attention\":{\"rope_type\":\"proportional\",\"partial_rotary_factor\":0.5," \
-    "\"rope_theta\":500000},\"sliding_attention\":{\"rope_type\":\"default\",\"rope_theta\":20000.0}}"
+#define ROPE                                                                                       \
+    ",\"rope_parameters\":{\"full_attention\":{\"rope_type\":\"proportional\",\"partial_rotary_"   \
+    "factor\":0.5,"                                                                                \
+    "\"rope_theta\":500000},\"sliding_attention\":{\"rope_type\":\"default\",\"rope_theta\":"      \
+    "20000.0}}"
 #define LAYERS ",\"layer_types\":[\"sliding_attention\",\"full_attention\",\"sliding_attention\"]"
 #define KEQV ",\"attention_k_eq_v\":true,\"global_head_dim\":8,\"num_global_key_value_heads\":1"
 #define TOP(text) "{\"model_type\":\"gemma4_unified\",\"text_config\":{" text "}"
 #define TENSOR(name) "\"" name "\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":"
 
 /* Reads a folder of these files (generation NULL: none). */
-static int read_folder(const char *config, const char *generation, struct wd_shape *ret, struct wd_err *err)
+static int read_folder(const char *config, const char *generation, struct wd_shape *ret,
+                       struct wd_err *err)
 {
-    struct bytes weights = safetensors_file("{" TENSOR("model.vision_embedder.patch_dense.bias") "[0,4]},"
-                                            TENSOR("model.embed_audio.embedding_projection.weight") "[4,8]}}", 8);
+    struct bytes weights =
+        safetensors_file("{" TENSOR("model.vision_embedder.patch_dense.bias") "[0,4]}," TENSOR(
+                             "model.embed_audio.embedding_projection.weight") "[4,8]}}",
+                         8);
     char *folder = temp_folder();
     struct wd_tensor_file *f;
     int r;
@@ -509,12 +538,19 @@ static void a_folder_says_all_sizes(void **state)
     struct wd_shape s;
 
     (void)state;
-    if (read_folder(TOP(TEXT_HEAD LAYERS KEQV ROPE ",\"final_logit_softcapping\":15.0,\"rms_norm_eps\":1e-05,"
-                        "\"use_bidirectional_attention\":\"vision\",\"num_experts\":null,\"enable_moe_block\":false,\"eos_token_id\":1")
-                    ",\"boi_token_id\":5,\"eoi_token_id\":6,\"image_token_id\":7,\"video_token_id\":8,\"boa_token_id\":9,"
-                    "\"eoa_token_index\":10,\"audio_token_id\":11,\"vision_config\":{\"mm_embed_dim\":10,\"mm_posemb_size\":7,"
-                    "\"model_patch_size\":48},\"audio_config\":{\"audio_samples_per_token\":640}}",
-                    "{\"eos_token_id\":[1,3],\"suppress_tokens\":[10,6,4]}", &s, &err) < 0)
+    if (read_folder(
+            TOP(TEXT_HEAD LAYERS KEQV ROPE
+                ",\"final_logit_softcapping\":15.0,\"rms_norm_eps\":1e-05,"
+                "\"use_bidirectional_attention\":\"vision\",\"num_experts\":null,\"enable_moe_"
+                "block\":false,\"eos_token_id\":1") ",\"boi_token_id\":5,\"eoi_token_id\":6,"
+                                                    "\"image_token_id\":7,\"video_token_id\":8,"
+                                                    "\"boa_token_id\":9,"
+                                                    "\"eoa_token_index\":10,\"audio_token_id\":11,"
+                                                    "\"vision_config\":{\"mm_embed_dim\":10,\"mm_"
+                                                    "posemb_size\":7,"
+                                                    "\"model_patch_size\":48},\"audio_config\":{"
+                                                    "\"audio_samples_per_token\":640}}",
+            "{\"eos_token_id\":[1,3],\"suppress_tokens\":[10,6,4]}", &s, &err) < 0)
         fail_msg("%s", err.text);
     assert_int_equal(s.d_model, 16);
     assert_int_equal(s.n_layers, 3);
@@ -546,9 +582,11 @@ static void both_spellings_of_full_layers_are_read(void **state)
     struct wd_shape s;
 
     (void)state;
-    if (read_folder(TOP(TEXT_HEAD LAYERS ROPE ",\"attention_k_eq_v\":true,\"per_layer_config\":{\"1\":{\"head_dim\":8,"
-                        "\"num_key_value_heads\":1},\"2\":{\"head_dim\":8,\"num_key_value_heads\":1}}") "}",
-                    NULL, &s, &err) < 0)
+    if (read_folder(
+            TOP(TEXT_HEAD LAYERS ROPE
+                ",\"attention_k_eq_v\":true,\"per_layer_config\":{\"1\":{\"head_dim\":8,"
+                "\"num_key_value_heads\":1},\"2\":{\"head_dim\":8,\"num_key_value_heads\":1}}") "}",
+            NULL, &s, &err) < 0)
         fail_msg("%s", err.text);
     assert_int_equal(s.layers[0].head_dim, 6);
     assert_int_equal(s.layers[1].head_dim, 8);
@@ -565,9 +603,11 @@ static void full_layers_with_their_own_values_have_as_many_heads_as_the_others(v
     struct wd_shape s;
 
     (void)state;
-    if (read_folder(TOP(TEXT_HEAD LAYERS ",\"attention_k_eq_v\":false,\"global_head_dim\":8,"
-                        "\"num_global_key_value_heads\":1,\"use_bidirectional_attention\":null") "}",
-                    NULL, &s, &err) < 0)
+    if (read_folder(
+            TOP(TEXT_HEAD LAYERS
+                ",\"attention_k_eq_v\":false,\"global_head_dim\":8,"
+                "\"num_global_key_value_heads\":1,\"use_bidirectional_attention\":null") "}",
+            NULL, &s, &err) < 0)
         fail_msg("%s", err.text);
     assert_int_equal(s.layers[1].n_kv_heads, 2);
     assert_int_equal(s.layers[1].head_dim, 8);
@@ -600,9 +640,11 @@ static void a_config_that_cannot_be_is_refused(void **state)
         {TOP(TEXT_HEAD ",\"hidden_activation\":\"silu\"") "}", -ENOTSUP, "activation"},
         {TOP(TEXT_HEAD ",\"use_bidirectional_attention\":\"all\"") "}", -ENOTSUP, "both ways"},
         {TOP(TEXT_HEAD ",\"layer_types\":[\"full_attention\"]") "}", -EINVAL, "layer_types"},
-        {TOP(TEXT_HEAD ",\"layer_types\":[\"full_attention\",\"linear\",\"full_attention\"]") "}", -EINVAL, "layer_types"},
+        {TOP(TEXT_HEAD ",\"layer_types\":[\"full_attention\",\"linear\",\"full_attention\"]") "}",
+         -EINVAL, "layer_types"},
         {TOP(TEXT_HEAD ",\"rope_parameters\":{\"full_attention\":{\"rope_type\":\"yarn\"},"
-             "\"sliding_attention\":{\"rope_type\":\"default\"}}") "}", -ENOTSUP, "rope_type"},
+                       "\"sliding_attention\":{\"rope_type\":\"default\"}}") "}",
+         -ENOTSUP, "rope_type"},
         {TOP(TEXT_HEAD ",\"rope_parameters\":{}") "}", -EINVAL, "rope_parameters"},
         {TOP(TEXT_HEAD ",\"global_head_dim\":9") "}", -EINVAL, "head size 9"},
         {TOP(TEXT_HEAD ",\"global_head_dim\":-8") "}", -EINVAL, "global_head_dim"},
@@ -611,9 +653,12 @@ static void a_config_that_cannot_be_is_refused(void **state)
         {TOP(TEXT_HEAD) ",\"eos_token_id\":[1,99]}", -EINVAL, "id 99"},
         {TOP(TEXT_HEAD) ",\"eos_token_id\":[\"x\"]}", -EINVAL, "eos_token_id"},
         {TOP(TEXT_HEAD) ",\"image_token_id\":-5}", -EINVAL, "image_token_id"},
-        {TOP(TEXT_HEAD) ",\"vision_config\":{\"mm_embed_dim\":4,\"mm_posemb_size\":4}}", -EINVAL, "no id for an image"},
-        {TOP(TEXT_HEAD) ",\"vision_config\":{\"mm_embed_dim\":4,\"patch_size\":14}}", -ENOTSUP, "patch_size"},
-        {TOP(TEXT_HEAD) ",\"audio_config\":{\"audio_samples_per_token\":320}}", -ENOTSUP, "audio_samples_per_token"},
+        {TOP(TEXT_HEAD) ",\"vision_config\":{\"mm_embed_dim\":4,\"mm_posemb_size\":4}}", -EINVAL,
+         "no id for an image"},
+        {TOP(TEXT_HEAD) ",\"vision_config\":{\"mm_embed_dim\":4,\"patch_size\":14}}", -ENOTSUP,
+         "patch_size"},
+        {TOP(TEXT_HEAD) ",\"audio_config\":{\"audio_samples_per_token\":320}}", -ENOTSUP,
+         "audio_samples_per_token"},
         {TOP(TEXT_HEAD) ",\"audio_config\":[]}", -EINVAL, "audio_config"},
         {TOP(TEXT_HEAD ",\"hidden_size\":16") "}", -EINVAL, "duplicate"},
     };
@@ -635,7 +680,8 @@ static void a_bad_generation_config_is_refused(void **state)
     struct wd_shape s;
 
     (void)state;
-    assert_int_equal(read_folder(TOP(TEXT_HEAD) "}", "{\"suppress_tokens\":3.5}", &s, &err), -EINVAL);
+    assert_int_equal(read_folder(TOP(TEXT_HEAD) "}", "{\"suppress_tokens\":3.5}", &s, &err),
+                     -EINVAL);
     says(&err, "generation_config.json");
     assert_int_equal(read_folder(TOP(TEXT_HEAD) "}", "nothing", &s, &err), -EINVAL);
     says(&err, "generation_config.json:1");

@@ -1,4 +1,4 @@
-/* tests/model/tensor_file_test.c - what is in a model file is found; a damaged one is refused with the reason. */
+/* tests/model/tensor_file_test.c - what is in a model file is found, a damaged one refused. */
 #include "model/tensor_file.h"
 
 #include "tests/model/model_writer.h"
@@ -148,7 +148,8 @@ static void tensors_and_keys_of_a_gguf_are_found(void **state)
     assert_true(wd_tensor_file_f64(f, "a.f32", &d) && d == 1.5);
     assert_true(wd_tensor_file_f64(f, "a.f64", &d) && d == 0.5);
     assert_false(wd_tensor_file_f64(f, "a.u32", &d));
-    assert_true(wd_tensor_file_str(f, "general.architecture", &s, &len) && len == 4 && !memcmp(s, "test", 4));
+    assert_true(wd_tensor_file_str(f, "general.architecture", &s, &len) && len == 4 &&
+                !memcmp(s, "test", 4));
     assert_false(wd_tensor_file_str(f, "a.words", &s, &len));
     assert_true(wd_tensor_file_array(f, "a.numbers", &u) && u == 3);
     assert_true(wd_tensor_file_array_f64(f, "a.numbers", 0, &d) && d == -1);
@@ -256,10 +257,14 @@ static void counts_that_cannot_be_are_refused(void **state)
 
 static void keys_that_cannot_be_are_refused(void **state)
 {
-    static const unsigned char huge_string[] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f, 'x'};
-    static const unsigned char nested[] = {9, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
-    static const unsigned char huge_array[] = {10, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
-    static const unsigned char huge_words[] = {8, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+    static const unsigned char huge_string[] = {0xff, 0xff, 0xff, 0xff, 0xff,
+                                                0xff, 0xff, 0x7f, 'x'};
+    static const unsigned char nested[] = {9, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0,
+                                           4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
+    static const unsigned char huge_array[] = {10,   0,    0,    0,    0xff, 0xff,
+                                               0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+    static const unsigned char huge_words[] = {8,    0,    0,    0,    0xff, 0xff,
+                                               0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
     char long_name[300];
     struct gguf g;
 
@@ -332,7 +337,8 @@ static void another_alignment_is_heeded(void **state)
 }
 
 /* One tensor of these dimensions, with 24 bytes of data behind it. */
-static struct bytes one_tensor(const char *name, uint32_t type, const uint64_t *dims, uint32_t n_dims, uint64_t offset)
+static struct bytes one_tensor(const char *name, uint32_t type, const uint64_t *dims,
+                               uint32_t n_dims, uint64_t offset)
 {
     struct gguf g;
 
@@ -344,22 +350,28 @@ static struct bytes one_tensor(const char *name, uint32_t type, const uint64_t *
 
 static void tensors_that_cannot_be_are_refused(void **state)
 {
-    static const uint64_t zero[] = {2, 0}, huge[] = {1u << 30, 1u << 30, 1u << 30, 1u << 30}, wide[] = {UINT64_MAX},
-                          odd[] = {33}, five[] = {1, 1, 1, 1, 1}, bits61[] = {(uint64_t)1 << 39, (uint64_t)1 << 23};
+    static const uint64_t zero[] = {2, 0}, huge[] = {1u << 30, 1u << 30, 1u << 30, 1u << 30},
+                          wide[] = {UINT64_MAX}, odd[] = {33}, five[] = {1, 1, 1, 1, 1},
+                          bits61[] = {(uint64_t)1 << 39, (uint64_t)1 << 23};
 
     (void)state;
     refused(one_tensor("t", WD_TYPE_F32, zero, 2, 0), -EINVAL, "tensor 't': dimension 1 is 0");
-    refused(one_tensor("t", WD_TYPE_F32, huge, 4, 0), -EINVAL, "tensor 't': its dimensions overflow");
-    refused(one_tensor("t", WD_TYPE_F32, bits61, 2, 0), -EINVAL, "tensor 't': its dimensions overflow");
+    refused(one_tensor("t", WD_TYPE_F32, huge, 4, 0), -EINVAL,
+            "tensor 't': its dimensions overflow");
+    refused(one_tensor("t", WD_TYPE_F32, bits61, 2, 0), -EINVAL,
+            "tensor 't': its dimensions overflow");
     refused(one_tensor("t", WD_TYPE_F32, wide, 1, 0), -EINVAL, "tensor 't': dimension 0");
     refused(one_tensor("t", WD_TYPE_Q4_0, odd, 1, 0), -EINVAL, "tensor 't': rows of 33 values");
     refused(one_tensor("t", WD_TYPE_F32, five, 5, 0), -EINVAL, "5 dimensions");
     refused(one_tensor("t", WD_TYPE_F32, five, 0, 0), -EINVAL, "0 dimensions");
     refused(one_tensor("t", 99, two_by_three, 2, 0), -ENOTSUP, "tensor 't': type 99 (unknown)");
     refused(one_tensor("t", 26, two_by_three, 2, 0), -ENOTSUP, "tensor 't': type 26 (I32)");
-    refused(one_tensor("t", WD_TYPE_F32, two_by_three, 2, 32), -EINVAL, "tensor 't': 24 bytes at offset");
-    refused(one_tensor("t", WD_TYPE_F32, two_by_three, 2, 4), -EINVAL, "tensor 't': offset 4 is no multiple");
-    refused(one_tensor("t", WD_TYPE_F32, two_by_three, 2, UINT64_MAX - 31), -EINVAL, "beyond the end");
+    refused(one_tensor("t", WD_TYPE_F32, two_by_three, 2, 32), -EINVAL,
+            "tensor 't': 24 bytes at offset");
+    refused(one_tensor("t", WD_TYPE_F32, two_by_three, 2, 4), -EINVAL,
+            "tensor 't': offset 4 is no multiple");
+    refused(one_tensor("t", WD_TYPE_F32, two_by_three, 2, UINT64_MAX - 31), -EINVAL,
+            "beyond the end");
     refused(one_tensor("", WD_TYPE_F32, two_by_three, 2, 0), -EINVAL, "empty name");
     refused(one_tensor("a\tb", WD_TYPE_F32, two_by_three, 2, 0), -EINVAL, "control character");
 }
@@ -406,8 +418,9 @@ static void other_files_are_refused(void **state)
     temp_remove(folder);
 }
 
-#define HEAD_A \
-    "{\"__metadata__\":{\"format\":\"pt\"},\"a\":{\"dtype\":\"F32\",\"shape\":[3,2],\"data_offsets\":[0,24]}," \
+#define HEAD_A                                                                                     \
+    "{\"__metadata__\":{\"format\":\"pt\"},\"a\":{\"dtype\":\"F32\",\"shape\":[3,2],\"data_"       \
+    "offsets\":[0,24]},"                                                                           \
     "\"b\\u00e9\":{\"shape\":[],\"dtype\":\"BF16\",\"data_offsets\":[24,26],\"more\":[1,{}]}}"
 
 static void tensors_of_a_safetensors_file_are_found(void **state)
@@ -486,25 +499,42 @@ static void a_safetensors_head_that_cannot_be_is_refused(void **state)
         {"{}x", -EINVAL, "unexpected text"},
         {"{\"a\":1}", -EINVAL, "expected an object"},
         {"{\"a\":{}}", -EINVAL, "is missing"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0]}}", -EINVAL, "two data_offsets"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4,8]}}", -EINVAL, "two data_offsets"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,0]}}", -EINVAL, "tensor 'a': data_offsets"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[16,20]}}", -EINVAL, "tensor 'a': data_offsets"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,4]}}", -EINVAL, "its shape needs 8"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[0,0]}}", -EINVAL, "dimension 0 is 0"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[-1],\"data_offsets\":[0,4]}}", -EINVAL, "whole number"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1.0],\"data_offsets\":[0,4]}}", -EINVAL, "whole number"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[99999999999999999999],\"data_offsets\":[0,4]}}", -EINVAL, "too large"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[9223372036854775807],\"data_offsets\":[0,4]}}", -EINVAL, "dimension 0"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1,1,1,1,1],\"data_offsets\":[0,4]}}", -EINVAL, "5 dimensions"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1,1,1,1,1,1,1,1,1],\"data_offsets\":[0,4]}}", -EINVAL, "too many"},
-        {"{\"a\":{\"dtype\":\"F8_E4M3\",\"shape\":[1],\"data_offsets\":[0,1]}}", -ENOTSUP, "tensor 'a': type F8_E4M3"},
-        {"{\"a\":{\"dtype\":\"F32\",\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}", -EINVAL, "twice"},
+        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0]}}", -EINVAL,
+         "two data_offsets"},
+        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4,8]}}", -EINVAL,
+         "two data_offsets"},
+        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,0]}}", -EINVAL,
+         "tensor 'a': data_offsets"},
+        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[16,20]}}", -EINVAL,
+         "tensor 'a': data_offsets"},
+        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,4]}}", -EINVAL,
+         "its shape needs 8"},
+        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[0,0]}}", -EINVAL,
+         "dimension 0 is 0"},
+        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[-1],\"data_offsets\":[0,4]}}", -EINVAL,
+         "whole number"},
+        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1.0],\"data_offsets\":[0,4]}}", -EINVAL,
+         "whole number"},
+        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[99999999999999999999],\"data_offsets\":[0,4]}}",
+         -EINVAL, "too large"},
+        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[9223372036854775807],\"data_offsets\":[0,4]}}",
+         -EINVAL, "dimension 0"},
+        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1,1,1,1,1],\"data_offsets\":[0,4]}}", -EINVAL,
+         "5 dimensions"},
+        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1,1,1,1,1,1,1,1,1],\"data_offsets\":[0,4]}}",
+         -EINVAL, "too many"},
+        {"{\"a\":{\"dtype\":\"F8_E4M3\",\"shape\":[1],\"data_offsets\":[0,1]}}", -ENOTSUP,
+         "tensor 'a': type F8_E4M3"},
+        {"{\"a\":{\"dtype\":\"F32\",\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}",
+         -EINVAL, "twice"},
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},"
-         "\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,8]}}", -EINVAL, "tensor 'a' occurs twice"},
+         "\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,8]}}",
+         -EINVAL, "tensor 'a' occurs twice"},
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},"
-         "\"b\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[2,6]}}", -EINVAL, "overlap"},
-        {"{\"a\\u0000b\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}", -EINVAL, "bad escape"},
+         "\"b\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[2,6]}}",
+         -EINVAL, "overlap"},
+        {"{\"a\\u0000b\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}", -EINVAL,
+         "bad escape"},
         {"{\"\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}", -EINVAL, "empty name"},
         {"{\"a\xff\":{}}", -EINVAL, "not UTF-8"},
     };
@@ -548,13 +578,15 @@ static void put_shard(const char *folder, const char *name, const char *tensor)
     char head[256];
     struct bytes bytes;
 
-    snprintf(head, sizeof head, "{\"%s\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}", tensor);
+    snprintf(head, sizeof head, "{\"%s\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}",
+             tensor);
     bytes = safetensors_file(head, 4);
     temp_file(folder, name, bytes.at, bytes.n);
     bytes_free(&bytes);
 }
 
-static int open_index(const char *folder, const char *index, struct wd_tensor_file **ret, struct wd_err *err)
+static int open_index(const char *folder, const char *index, struct wd_tensor_file **ret,
+                      struct wd_err *err)
 {
     temp_file(folder, "model.safetensors.index.json", index, strlen(index));
     return wd_tensor_file_open(folder, ret, err);
@@ -570,8 +602,12 @@ static void shards_are_tied_together_by_their_index(void **state)
     (void)state;
     put_shard(folder, "one.safetensors", "a");
     put_shard(folder, "two.safetensors", "b");
-    assert_int_equal(open_index(folder, "{\"metadata\":{\"total_size\":8},\"weight_map\":{\"a\":\"one.safetensors\","
-                                        "\"b\":\"two.safetensors\"}}", &f, &err), 0);
+    assert_int_equal(
+        open_index(folder,
+                   "{\"metadata\":{\"total_size\":8},\"weight_map\":{\"a\":\"one.safetensors\","
+                   "\"b\":\"two.safetensors\"}}",
+                   &f, &err),
+        0);
     assert_int_equal(wd_tensor_file_count(f), 2);
     assert_non_null(wd_tensor_file_find(f, "b"));
     temp_file(folder, "config.json", "{}", 2);
@@ -597,7 +633,8 @@ static void an_index_that_lies_is_refused(void **state)
         {"{\"weight_map\":{\"a\":\"..\"}}", -EINVAL, "no name of a file"},
         {"{\"weight_map\":{\"a\":\"three.safetensors\"}}", -ENOENT, "three.safetensors"},
         {"{\"weight_map\":{\"c\":\"one.safetensors\"}}", -EINVAL, "tensor 'c' is missing"},
-        {"{\"weight_map\":{\"a\":\"two.safetensors\",\"b\":\"one.safetensors\"}}", -EINVAL, "is missing"},
+        {"{\"weight_map\":{\"a\":\"two.safetensors\",\"b\":\"one.safetensors\"}}", -EINVAL,
+         "is missing"},
         {"{\"weight_map\":{}}", -EINVAL, "weight_map"},
         {"{}", -EINVAL, "weight_map"},
         {"[]", -EINVAL, "expected an object"},

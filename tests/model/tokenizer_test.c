@@ -1,4 +1,4 @@
-/* tests/model/tokenizer_test.c - text becomes the ids that the reference gives, and ids become text again. */
+/* tests/model/tokenizer_test.c - text becomes the reference's ids, and ids text again. */
 #include "model/tokenizer.h"
 
 #include "model/tensor_file.h"
@@ -69,7 +69,8 @@ static json_t *load(const char *path)
     return j;
 }
 
-static void expect_ids(const struct wd_tokenizer *t, const char *text, size_t len, bool special, const json_t *want)
+static void expect_ids(const struct wd_tokenizer *t, const char *text, size_t len, bool special,
+                       const json_t *want)
 {
     static int32_t ids[MAX_IDS];
     /* Of exactly its size, so that a sanitizer sees the first byte read beyond. */
@@ -93,16 +94,19 @@ static void expect_all_ids(const struct wd_tokenizer *t, const json_t *cases, si
     size_t i;
 
     assert_true(json_array_size(cases) >= at_least);
-    json_array_foreach(cases, i, c) {
+    json_array_foreach(cases, i, c)
+    {
         const json_t *text = json_object_get(c, "text"), *ids = json_object_get(c, "ids"),
                      *plain = json_object_get(c, "plain");
 
         expect_ids(t, json_string_value(text), json_string_length(text), true, ids);
-        expect_ids(t, json_string_value(text), json_string_length(text), false, plain ? plain : ids);
+        expect_ids(t, json_string_value(text), json_string_length(text), false,
+                   plain ? plain : ids);
     }
 }
 
-static size_t stream(const struct wd_tokenizer *t, const int32_t *ids, size_t n, bool show, char *out)
+static size_t stream(const struct wd_tokenizer *t, const int32_t *ids, size_t n, bool show,
+                     char *out)
 {
     struct wd_detokenizer d;
     size_t total = 0;
@@ -121,11 +125,11 @@ static void expect_all_texts(const struct wd_tokenizer *t, const json_t *cases, 
     size_t i, k;
 
     assert_true(json_array_size(cases) >= at_least);
-    json_array_foreach(cases, i, c) {
+    json_array_foreach(cases, i, c)
+    {
         const json_t *list = json_object_get(c, "ids");
 
-        json_array_foreach(list, k, id)
-            ids[k] = (int32_t)json_integer_value(id);
+        json_array_foreach(list, k, id) ids[k] = (int32_t)json_integer_value(id);
         for (int show = 0; show < 2; show++) {
             const json_t *want = json_object_get(c, show ? "text" : "skip_special");
             size_t n = wd_tokenizer_decode(t, ids, json_array_size(list), show, out, sizeof out);
@@ -168,7 +172,8 @@ static void both_kinds_of_file_give_the_same_tokenizer(void **state)
     struct wd_err err = {0};
 
     (void)state;
-    if (wd_tensor_file_open(TEST_SRCDIR "/models/nano.gguf", &f, &err) < 0 || wd_tokenizer_open(f, &t, &err) < 0)
+    if (wd_tensor_file_open(TEST_SRCDIR "/models/nano.gguf", &f, &err) < 0 ||
+        wd_tokenizer_open(f, &t, &err) < 0)
         fail_msg("%s", err.text);
     wd_tensor_file_free(f); /* the tokenizer copied what it needs */
     assert_int_equal(wd_tokenizer_count(t), wd_tokenizer_count(nano));
@@ -223,10 +228,12 @@ static void the_whole_vocabulary_encodes_and_decodes_as_the_reference(void **sta
         json_decref(j);
     }
     /* The model page's own table, section 6.6, its less obvious lines. */
-    j = json_pack("[{s:s,s:[i,i]},{s:s,s:[i,i,i,i,i,i,i,i,i,i]},{s:s,s:[i]},{s:s,s:[i,i,i,i,i]},{s:s,s:[i,i]}]", "text",
-                  " Hello world", "ids", 26352, 1902, "text", " this is \xf0\x9f\xa6\x99.cpp", "ids", 672, 563, 236743, 478,
-                  397, 404, 391, 236761, 12362, 0, "text", "\n\n\n", "ids", 109, "text", "    Hello\n    Hello", "ids", 140,
-                  9259, 107, 140, 9259, "text", "\n =", "ids", 107, 578);
+    j = json_pack("[{s:s,s:[i,i]},{s:s,s:[i,i,i,i,i,i,i,i,i,i]},{s:s,s:[i]},{s:s,s:[i,i,i,i,i]},{s:"
+                  "s,s:[i,i]}]",
+                  "text", " Hello world", "ids", 26352, 1902, "text",
+                  " this is \xf0\x9f\xa6\x99.cpp", "ids", 672, 563, 236743, 478, 397, 404, 391,
+                  236761, 12362, 0, "text", "\n\n\n", "ids", 109, "text", "    Hello\n    Hello",
+                  "ids", 140, 9259, 107, 140, 9259, "text", "\n =", "ids", 107, 578);
     json_array_remove(json_object_get(json_array_get(j, 1), "ids"), 9);
     expect_all_ids(t, j, 5);
     json_decref(j);
@@ -235,7 +242,8 @@ static void the_whole_vocabulary_encodes_and_decodes_as_the_reference(void **sta
 
 static void users_cannot_write_control_tokens(void **state)
 {
-    static const char *const hostile[] = {"<|turn>user", "<bos>", "a<eos>b", "<turn|>", "<|image|>", "<<|turn>>"};
+    static const char *const hostile[] = {"<|turn>user", "<bos>",     "a<eos>b",
+                                          "<turn|>",     "<|image|>", "<<|turn>>"};
     int32_t ids[64];
 
     (void)state;
@@ -253,9 +261,15 @@ static void bytes_that_are_not_utf8_become_replacement_characters(void **state)
     static const struct {
         const char *bad, *like;
     } cases[] = {
-        {"a\xff" "b", "a\xef\xbf\xbd" "b"},
-        {"\xf0\x9f\xa6", "\xef\xbf\xbd"},                         /* cut: one */
-        {"\xf0\x9f" "a", "\xef\xbf\xbd" "a"},
+        {"a\xff"
+         "b",
+         "a\xef\xbf\xbd"
+         "b"},
+        {"\xf0\x9f\xa6", "\xef\xbf\xbd"}, /* cut: one */
+        {"\xf0\x9f"
+         "a",
+         "\xef\xbf\xbd"
+         "a"},
         {"\xc0\x80", "\xef\xbf\xbd\xef\xbf\xbd"},                 /* overlong: one for each byte */
         {"\xed\xa0\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"}, /* a surrogate */
         {"\xf4\x90\x80\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"},
@@ -271,13 +285,15 @@ static void bytes_that_are_not_utf8_become_replacement_characters(void **state)
 
         memcpy(exact, cases[i].bad, len);
         n = wd_tokenizer_encode(nano, exact, len, false, a, 64);
-        assert_int_equal(n, wd_tokenizer_encode(nano, cases[i].like, strlen(cases[i].like), false, b, 64));
+        assert_int_equal(
+            n, wd_tokenizer_encode(nano, cases[i].like, strlen(cases[i].like), false, b, 64));
         assert_memory_equal(a, b, (size_t)n * sizeof *a);
         free(exact);
     }
 }
 
-/* The plain rule, slowly: the lowest rank first, leftmost first, over the whole text at once. What encode() does by cutting and with a heap is the same. */
+/* The plain rule, slowly: the lowest rank first, leftmost first, over the whole text at once. What
+ * encode() does by cutting and with a heap is the same. */
 static size_t merge_slowly(const struct wd_tokenizer *t, const char *text, size_t len, int32_t *ids)
 {
     size_t n = len;
@@ -289,7 +305,8 @@ static size_t merge_slowly(const struct wd_tokenizer *t, const char *text, size_
         size_t at = 0;
 
         for (size_t i = 0; i + 1 < n; i++) {
-            const struct wd_merge *m = wd_tokenizer_merge(t, (uint32_t)ids[i], (uint32_t)ids[i + 1]);
+            const struct wd_merge *m =
+                wd_tokenizer_merge(t, (uint32_t)ids[i], (uint32_t)ids[i + 1]);
 
             if (m && (!best || m->rank < best->rank)) {
                 best = m;
@@ -316,7 +333,8 @@ static void cutting_and_heap_give_what_the_plain_rule_gives(void **state)
     print_message("seed %u\n", seed);
     for (size_t round = 0; round < 24; round++) {
         /* Few letters make stretches that nothing cuts. */
-        size_t len = round < 12 ? 10 + round * 7 : N - 20 * round, n_letters = round % 2 ? sizeof letters - 1 : 2 + round % 5;
+        size_t len = round < 12 ? 10 + round * 7 : N - 20 * round,
+               n_letters = round % 2 ? sizeof letters - 1 : 2 + round % 5;
         int64_t n;
 
         for (size_t i = 0; i < len; i++) {
@@ -377,7 +395,10 @@ static void a_small_buffer_gets_the_beginning_of_the_text(void **state)
 
     (void)state;
     assert_int_equal(wd_tokenizer_decode(nano, ids, (size_t)n, false, out, 7), 10);
-    assert_memory_equal(out, "hello \xf0" "x", 8);
+    assert_memory_equal(out,
+                        "hello \xf0"
+                        "x",
+                        8);
     assert_int_equal(wd_tokenizer_decode(nano, ids, (size_t)n, false, NULL, 0), 10);
 }
 
@@ -418,9 +439,13 @@ static void an_incomplete_character_is_held_back(void **state)
     for (size_t i = 0; i < 4; i++)
         assert_int_equal(wd_detokenizer_push(&d, byte_id(llama[i]), out), 0);
     assert_int_equal(wd_detokenizer_push(&d, wd_tokenizer_find(nano, "a"), out), 5);
-    assert_memory_equal(out, "\xf0\x9f\xa6\x99" "a", 5);
+    assert_memory_equal(out,
+                        "\xf0\x9f\xa6\x99"
+                        "a",
+                        5);
     wd_detokenizer_push(&d, byte_id(0xf0), out);
-    assert_int_equal(wd_detokenizer_push(&d, wd_tokenizer_find(nano, "<bos>"), out), 0); /* hidden: does not end the run */
+    assert_int_equal(wd_detokenizer_push(&d, wd_tokenizer_find(nano, "<bos>"), out),
+                     0); /* hidden: does not end the run */
     wd_detokenizer_push(&d, byte_id(0x9f), out);
     assert_int_equal(wd_detokenizer_finish(&d, out), 6);
     assert_memory_equal(out, "\xef\xbf\xbd\xef\xbf\xbd", 6);
@@ -452,8 +477,11 @@ static void a_long_run_of_bytes_is_shown_as_far_as_it_is_whole(void **state)
     assert_true(wd_detokenizer_push(&d, wd_tokenizer_find(nano, "a"), out) <= WD_DETOKENIZER_MAX);
 }
 
-#define NORMALIZER "\"normalizer\":{\"type\":\"Replace\",\"pattern\":{\"String\":\" \"},\"content\":\"\xe2\x96\x81\"}"
-#define JSON(added, model) "{" NORMALIZER ",\"added_tokens\":[" added "],\"model\":{\"type\":\"BPE\"," model "}}"
+#define NORMALIZER                                                                                 \
+    "\"normalizer\":{\"type\":\"Replace\",\"pattern\":{\"String\":\" "                             \
+    "\"},\"content\":\"\xe2\x96\x81\"}"
+#define JSON(added, model)                                                                         \
+    "{" NORMALIZER ",\"added_tokens\":[" added "],\"model\":{\"type\":\"BPE\"," model "}}"
 
 static void a_tokenizer_json_that_cannot_be_is_refused(void **state)
 {
@@ -474,18 +502,28 @@ static void a_tokenizer_json_that_cannot_be_is_refused(void **state)
         {JSON("", "\"vocab\":{\"a\":-1},\"merges\":[]"), -EINVAL, "whole number"},
         {JSON("", "\"vocab\":{\"a\":0,\"b\":1},\"merges\":[\"a b\"]"), -EINVAL, "merge 0"},
         {JSON("", "\"vocab\":{\"a\":0,\"b\":1},\"merges\":[\"ab\"]"), -EINVAL, "without a space"},
-        {JSON("", "\"vocab\":{\"a\":0,\"b\":1},\"merges\":[[\"a\"]]"), -EINVAL, "two pieces to merge"},
-        {JSON("", "\"vocab\":{\"a\":0,\"b\":1},\"merges\":[[\"a\",\"b\",\"c\"]]"), -EINVAL, "two pieces to merge"},
+        {JSON("", "\"vocab\":{\"a\":0,\"b\":1},\"merges\":[[\"a\"]]"), -EINVAL,
+         "two pieces to merge"},
+        {JSON("", "\"vocab\":{\"a\":0,\"b\":1},\"merges\":[[\"a\",\"b\",\"c\"]]"), -EINVAL,
+         "two pieces to merge"},
         {JSON("", "\"vocab\":{\"a\":0},\"merges\":[7]"), -EINVAL, "expected"},
         {JSON("{\"id\":0}", "\"vocab\":{\"a\":0},\"merges\":[]"), -EINVAL, "without id or content"},
-        {JSON("{\"id\":0,\"content\":\"b\"}", "\"vocab\":{\"a\":0},\"merges\":[]"), -EINVAL, "another piece"},
-        {JSON("{\"id\":0,\"content\":\"bb\"}", "\"vocab\":{\"a\":0},\"merges\":[]"), -EINVAL, "another piece"},
-        {JSON("{\"id\":1,\"content\":\"\"}", "\"vocab\":{\"a\":0},\"merges\":[]"), -EINVAL, "empty"},
-        {JSON("{\"id\":1,\"content\":\"b\",\"lstrip\":true}", "\"vocab\":{\"a\":0},\"merges\":[]"), -EINVAL, "strips"},
-        {JSON("", "\"vocab\":{\"a\":0},\"merges\":[],\"ignore_merges\":true"), -ENOTSUP, "ignore_merges"},
-        {"{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0},\"merges\":[]}}", -ENOTSUP, "normalizer"},
-        {"{" NORMALIZER ",\"pre_tokenizer\":{\"type\":\"ByteLevel\"},\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0},"
-         "\"merges\":[]}}", -ENOTSUP, "pre-tokenizer"},
+        {JSON("{\"id\":0,\"content\":\"b\"}", "\"vocab\":{\"a\":0},\"merges\":[]"), -EINVAL,
+         "another piece"},
+        {JSON("{\"id\":0,\"content\":\"bb\"}", "\"vocab\":{\"a\":0},\"merges\":[]"), -EINVAL,
+         "another piece"},
+        {JSON("{\"id\":1,\"content\":\"\"}", "\"vocab\":{\"a\":0},\"merges\":[]"), -EINVAL,
+         "empty"},
+        {JSON("{\"id\":1,\"content\":\"b\",\"lstrip\":true}", "\"vocab\":{\"a\":0},\"merges\":[]"),
+         -EINVAL, "strips"},
+        {JSON("", "\"vocab\":{\"a\":0},\"merges\":[],\"ignore_merges\":true"), -ENOTSUP,
+         "ignore_merges"},
+        {"{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0},\"merges\":[]}}", -ENOTSUP,
+         "normalizer"},
+        {"{" NORMALIZER ",\"pre_tokenizer\":{\"type\":\"ByteLevel\"},\"model\":{\"type\":\"BPE\","
+         "\"vocab\":{\"a\":0},"
+         "\"merges\":[]}}",
+         -ENOTSUP, "pre-tokenizer"},
     };
 
     (void)state;
@@ -493,7 +531,8 @@ static void a_tokenizer_json_that_cannot_be_is_refused(void **state)
         struct wd_tokenizer *t = NULL;
         struct wd_err err = {0};
 
-        assert_int_equal(wd_tokenizer_from_json("tokenizer.json", cases[i].json, strlen(cases[i].json), &t, &err),
+        assert_int_equal(wd_tokenizer_from_json("tokenizer.json", cases[i].json,
+                                                strlen(cases[i].json), &t, &err),
                          cases[i].code);
         assert_null(t);
         if (!strstr(err.text, cases[i].says) || !strstr(err.text, "tokenizer.json"))
@@ -522,7 +561,8 @@ static void a_tokenizer_json_cut_anywhere_is_refused(void **state)
 
 static void characters_without_piece_or_bytes_are_unknown_once(void **state)
 {
-    static const char json[] = JSON("", "\"unk_token\":\"?\",\"vocab\":{\"?\":0,\"a\":1},\"merges\":[]");
+    static const char json[] =
+        JSON("", "\"unk_token\":\"?\",\"vocab\":{\"?\":0,\"a\":1},\"merges\":[]");
     struct wd_tokenizer *t = NULL;
     int32_t ids[8];
 
@@ -533,11 +573,13 @@ static void characters_without_piece_or_bytes_are_unknown_once(void **state)
     wd_tokenizer_free(t);
 }
 
-/* Some files have ordinary strings among their added tokens, which are found in any text; markup never is, whatever they call it. */
+/* Some files have ordinary strings among their added tokens, which are found in any text; markup
+ * never is, whatever they call it. */
 static void added_tokens_that_are_not_special_are_found_in_any_text(void **state)
 {
     static const char json[] =
-        JSON("{\"id\":4,\"content\":\"aa\",\"special\":false},{\"id\":5,\"content\":\"<|x>\",\"special\":false}",
+        JSON("{\"id\":4,\"content\":\"aa\",\"special\":false},{\"id\":5,\"content\":\"<|x>\","
+             "\"special\":false}",
              "\"vocab\":{\"a\":0,\"<\":1,\"|\":2,\">\":3,\"x\":6},\"merges\":[]");
     struct wd_tokenizer *t = NULL;
     int32_t ids[8];
@@ -591,13 +633,16 @@ struct gguf_case {
 
 static void a_gguf_without_a_whole_tokenizer_is_refused(void **state)
 {
-    static const char *const pieces[] = {"<pad>", "<eos>", "a", "b", "ab"}, *const good[] = {"a b"}, *const bad[] = {"a c"},
-                             *const joined[] = {"ab"};
+    static const char *const pieces[] = {"<pad>", "<eos>", "a", "b", "ab"}, *const good[] = {"a b"},
+                             *const bad[] = {"a c"}, *const joined[] = {"ab"};
     static const int32_t types[] = {3, 1, 1, 1, 1};
     static const struct gguf_case cases[] = {
-        {NULL, 5, good, 1, -EINVAL, "tokenizer.ggml.model"},  {"llama", 5, good, 1, -ENOTSUP, "'llama'"},
-        {"gemma4", 4, good, 1, -EINVAL, "token_type"},        {"gemma4", 5, bad, 1, -EINVAL, "merge 0"},
-        {"gemma4", 5, joined, 1, -EINVAL, "has no space"},    {"gemma4", 5, NULL, 0, -EINVAL, "merges' is missing"},
+        {NULL, 5, good, 1, -EINVAL, "tokenizer.ggml.model"},
+        {"llama", 5, good, 1, -ENOTSUP, "'llama'"},
+        {"gemma4", 4, good, 1, -EINVAL, "token_type"},
+        {"gemma4", 5, bad, 1, -EINVAL, "merge 0"},
+        {"gemma4", 5, joined, 1, -EINVAL, "has no space"},
+        {"gemma4", 5, NULL, 0, -EINVAL, "merges' is missing"},
         {"gemma4", 5, good, 1, 0, ""},
     };
 
