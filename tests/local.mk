@@ -322,7 +322,7 @@ endif
 
 # tools
 TESTS += tests/tools_test.sh
-EXTRA_DIST += tests/tools_test.sh tests/tools/score_test.py tools/score.py
+EXTRA_DIST += tests/tools_test.sh tests/tools/score_test.py tests/tools/gguf_test.py tools/score.py
 EXTRA_DIST += tests/nano
 
 # fuzz: tests/fuzz/run.sh runs them

@@ -18,7 +18,8 @@ _noise = None
 
 
 def noise(r, shape):
-    """normal noise, cut at random from one long strip: drawing new numbers would take longer than the picture"""
+    """normal noise, cut at random from one long strip: drawing new numbers would take longer
+    than the picture"""
     global _noise
     if _noise is None:
         _noise = np.random.default_rng(5).standard_normal(1 << 21, dtype=np.float32)
@@ -186,8 +187,8 @@ def softened(r, im):
 
 
 def shot(r, room, s, clean=False, still=False):
-    """-> uint8 [height, width, 3], never twice the same; clean: nearly no noise, for small files; still: camera on a tripod,
-    in focus"""
+    """-> uint8 [height, width, 3], never twice the same; clean: nearly no noise, for small
+    files; still: camera on a tripod, in focus"""
     im = plain(room, s)
     w, h = room.size
     if not still:

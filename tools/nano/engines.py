@@ -1,7 +1,9 @@
-"""Lets espeak-ng, flite and festival speak; each gives samples and the end of every word, in seconds.
+"""Lets espeak-ng, flite and festival speak; each gives samples and the end of every word, in
+seconds.
 
-The libraries are called in this process (libespeak-ng.so.1, libflite.so.1); festival runs as a program. All three are
-Debian packages: espeak-ng flite festival festvox-us-slt-hts festvox-kallpc16k festvox-kdlpc16k.
+The libraries are called in this process (libespeak-ng.so.1, libflite.so.1); festival runs as a
+program. All three are Debian packages: espeak-ng flite festival festvox-us-slt-hts
+festvox-kallpc16k festvox-kdlpc16k.
 """
 
 import ctypes as c
@@ -160,7 +162,9 @@ class Festival:
   (Parameter.set 'Duration_Stretch stretch)
   (let ((u (utt.synth (eval (list 'Utterance 'Text text)))))
     (utt.save.wave u file 'riff)
-    (mapcar (lambda (w) (format t "%%s %%f|" (item.name w) (item.feat w 'word_end))) (utt.relation.items u 'Word))
+    (mapcar
+      (lambda (w) (format t "%%s %%f|" (item.name w) (item.feat w 'word_end)))
+      (utt.relation.items u 'Word))
     (format t "\\n")))
 """
 
@@ -183,8 +187,8 @@ class Festival:
                 )
             except FileNotFoundError:
                 raise SystemExit(
-                    "festival was not found; on Debian: apt-get install festival festvox-us-slt-hts "
-                    "festvox-kallpc16k festvox-kdlpc16k"
+                    "festival was not found; on Debian: apt-get install festival "
+                    "festvox-us-slt-hts festvox-kallpc16k festvox-kdlpc16k"
                 ) from None
             out = []
             for i, line in enumerate((run.stdout.split("\n") + [""] * len(jobs))[: len(jobs)]):
@@ -216,7 +220,8 @@ def resample(x, rate):
 
 
 def finish(x, ends, rate, n_words):
-    """-> (int16 samples at 16 kHz, silence cut to 50 ms, peak 0.3; ends in samples or None), or None when nothing was said
+    """-> (int16 samples at 16 kHz, silence cut to 50 ms, peak 0.3; ends in samples or None), or
+    None when nothing was said
 
     A word's end moves back over the pause before the next word; ends that cannot be are dropped.
     """

@@ -1,4 +1,5 @@
-"""Reads and writes GGUF files, version 3, as far as a BF16/F16/F32 model needs it. Only numpy is wanted."""
+"""Reads and writes GGUF files, version 3, as far as a BF16/F16/F32 model needs it. Only numpy is
+wanted."""
 
 import os
 import struct
@@ -148,7 +149,8 @@ class Reader:
         size = count * STORED[kind].itemsize
         if self.data + at + size > len(self.raw):
             raise Broken(
-                f"{self.path}: {name} needs {size} bytes from {self.data + at}, the file has {len(self.raw)}"
+                f"{self.path}: {name} needs {size} bytes from {self.data + at}, "
+                f"the file has {len(self.raw)}"
             )
         return np.frombuffer(self.raw, STORED[kind], count, self.data + at).reshape(shape)
 

@@ -1,6 +1,8 @@
-"""Rooms as a fixed camera sees them: what is in one, what may change, and what nano should say about it.
+"""Rooms as a fixed camera sees them: what is in one, what may change, and what nano should say
+about it.
 
-Lengths are shares of the picture's width or height; r is a numpy Generator. draw.py turns a room into a picture.
+Lengths are shares of the picture's width or height; r is a numpy Generator. draw.py turns a room
+into a picture.
 """
 
 import dataclasses
@@ -80,7 +82,8 @@ class Person:
 
     def __str__(self):
         where = "in the middle" if self.place == "middle" else "on the " + self.place
-        return f"a{'n' * (self.shirt == 'orange')} {self.shirt} shirt {'sits' if self.sits else 'stands'} {where}."
+        article, does = "an" if self.shirt == "orange" else "a", "sits" if self.sits else "stands"
+        return f"{article} {self.shirt} shirt {does} {where}."
 
 
 @dataclasses.dataclass
@@ -194,7 +197,7 @@ def change(r, s):
             return s.with_(thing=thing), f"a {thing} appeared."
 
 
-# ---------------------------------------------------------------- what each patch shows, for a loss of its own
+# ------------------------------------------------ what each patch shows, for a loss of its own
 DOOR, LAMP, THING = (1 + 2 * len(PLACES) * len(SHIRTS) + k for k in (0, 2, 4))
 N_MARKS = THING + len(THINGS)  # 0: background; then people, door, lamp, things
 
@@ -206,7 +209,8 @@ def person_mark(p):
 
 
 def marks(room, s):
-    """-> a number for each patch, row by row: what covers a quarter of it, or has a quarter of itself in it; nearer things last"""
+    """-> a number for each patch, row by row: what covers a quarter of it, or has a quarter of
+    itself in it; nearer things last"""
     w, h = room.size
     floor, grid = room.horizon * h, np.zeros((h // SIDE, w // SIDE), np.int64)
     door, lamp = room.door_x * w, room.lamp_x * w

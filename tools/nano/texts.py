@@ -1,12 +1,13 @@
-"""Sentences for nano, as nano should write them: lower case, letters, apostrophe, comma, final '.' or '?', numbers in words."""
+"""Sentences for nano, as nano should write them: lower case, letters, apostrophe, comma, final
+'.' or '?', numbers in words."""
 
 import glob
 import os
 import random
 import re
 
-ONES = """zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen
-eighteen nineteen""".split()
+ONES = """zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen
+fifteen sixteen seventeen eighteen nineteen""".split()
 TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
 LONGEST, SHORTEST = 13, 3  # words of a free sentence
 PHRASE_SHARE = 0.03  # of the sentences, the rest comes from templates

@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
-"""Hugging Face folder -> one GGUF file with the text model and the media embedders; checks it against the folder.
+"""Hugging Face folder -> one GGUF file with the text model and the media embedders; checks it
+against the folder.
 
   to_gguf.py FOLDER OUT.gguf [--name nano]      writes, then checks
   to_gguf.py --check FOLDER FILE.gguf           only checks: every tensor and key against the folder
 
-FOLDER holds model.safetensors (BF16), config.json, generation_config.json, tokenizer.json and, when there is one,
-chat_template.jinja. Matrices keep the source's very bits as BF16, everything of one dimension is F32. The published
-models keep the media embedders in a file of their own, with the clip.* keys; here both stand in one file, and two keys
-say what the published models have fixed: witnessd.media_ids and witnessd.stop_tokens.
+FOLDER holds model.safetensors (BF16), config.json, generation_config.json, tokenizer.json and,
+when there is one, chat_template.jinja. Matrices keep the source's very bits as BF16, everything
+of one dimension is F32. The published models keep the media embedders in a file of their own,
+with the clip.* keys; here both stand in one file, and two keys say what the published models
+have fixed: witnessd.media_ids and witnessd.stop_tokens.
 """
 
 import argparse
@@ -60,7 +62,8 @@ BY_PIXEL = (SEEN + "patch_ln1.weight", SEEN + "patch_ln1.bias", SEEN + "patch_de
 
 
 def planar():
-    """The folder keeps a patch pixel by pixel (RGBRGB..), GGUF plane by plane (RR..GG..BB..): where each column comes from"""
+    """The folder keeps a patch pixel by pixel (RGBRGB..), GGUF plane by plane (RR..GG..BB..):
+    where each column comes from"""
     side = PATCH * POOL
     channel, row, column = np.unravel_index(np.arange(3 * side * side), (3, side, side))
     return (row * side + column) * 3 + channel
@@ -371,7 +374,8 @@ def main():
         sys.exit(1)
     r = gguf.Reader(a.file)
     print(
-        f"{a.file}: {len(r.tensors)} tensors and {len(r.keys)} keys, all as in {a.folder}; {os.path.getsize(a.file)} bytes"
+        f"{a.file}: {len(r.tensors)} tensors and {len(r.keys)} keys, all as in {a.folder}; "
+        f"{os.path.getsize(a.file)} bytes"
     )
 
 

@@ -1,11 +1,11 @@
-"""The synthetic voices nano hears while it learns, how often each speaks, and those kept for tests."""
+"""The synthetic voices nano hears while it learns, how often each speaks, and those kept for
+tests."""
 
 import collections
 import random
 
-Voice = collections.namedtuple(
-    "Voice", "engine name pitch speed", defaults=(0, 0)
-)  # the last two: espeak-ng only
+# pitch and speed: espeak-ng only
+Voice = collections.namedtuple("Voice", "engine name pitch speed", defaults=(0, 0))
 
 ACCENTS = {
     "en-us": 45,
@@ -18,10 +18,11 @@ ACCENTS = {
     "en-gb-x-gbcwmd": 3,
 }
 # espeak-ng's variants that are understood; "-" is the plain voice
-VARIANTS = """- - - - Alex Andrea Andy Annie Denis Diogo Gene Gene2 Henrique Hugo Jacky Lee Marco Mario Michael Mike Nguyen
-RicishayMax RicishayMax2 adam anika antonio aunty belinda benjamin boris caleb david ed edward edward2 f1 f2 f3 f4 f5 grandma
-grandpa gustave iven iven2 iven3 john kaukovalta klatt klatt2 klatt3 klatt4 klatt5 linda m1 m2 m3 m4 m5 m6 m7 m8 marcelo max
-michel miguel norbert pablo paul pedro quincy rob robert sandro shelby steph steph2 steph3 travis zac""".split()
+VARIANTS = """- - - - Alex Andrea Andy Annie Denis Diogo Gene Gene2 Henrique Hugo Jacky Lee Marco
+Mario Michael Mike Nguyen RicishayMax RicishayMax2 adam anika antonio aunty belinda benjamin boris
+caleb david ed edward edward2 f1 f2 f3 f4 f5 grandma grandpa gustave iven iven2 iven3 john
+kaukovalta klatt klatt2 klatt3 klatt4 klatt5 linda m1 m2 m3 m4 m5 m6 m7 m8 marcelo max michel miguel
+norbert pablo paul pedro quincy rob robert sandro shelby steph steph2 steph3 travis zac""".split()
 # two engines, one speaker
 SAME_SPEAKER = {
     ("flite", "kal16"): "kal",
@@ -59,5 +60,6 @@ NEVER_TRAINED = [
 
 
 def speaker(v):
-    """voices with one answer may not stand for two people in a clip; all of espeak-ng's are close, see clips.py"""
+    """voices with one answer may not stand for two people in a clip; all of espeak-ng's are
+    close, see clips.py"""
     return "espeak" if v.engine == "espeak" else SAME_SPEAKER.get(v[:2], v.name)
