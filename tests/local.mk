@@ -196,6 +196,8 @@ tests_pipeline_window_test_SOURCES = tests/pipeline/window_test.c
 tests_pipeline_window_test_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_pipeline_window_test_LDADD = $(PIPELINE_LIBS) $(PIPELINE_SYSLIBS) $(CMOCKA_LIBS)
 check_PROGRAMS += tests/pipeline/dump_input
+TESTS += tests/media_matrix_test.sh
+EXTRA_DIST += tests/media_matrix_test.sh
 tests_pipeline_dump_input_SOURCES = tests/pipeline/dump_input.c
 tests_pipeline_dump_input_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_pipeline_dump_input_LDADD = $(PIPELINE_LIBS) $(PIPELINE_SYSLIBS)
@@ -222,6 +224,12 @@ TESTS += tests/pipeline/event_test
 tests_pipeline_event_test_SOURCES = tests/pipeline/event_test.c
 tests_pipeline_event_test_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_pipeline_event_test_LDADD = libpipeline.a libbase.a $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/pipeline/transcript_test
+TESTS += tests/pipeline/transcript_test
+tests_pipeline_transcript_test_SOURCES = tests/pipeline/transcript_test.c tests/no_malloc.h tests/no_malloc.c
+tests_pipeline_transcript_test_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_pipeline_transcript_test_LDADD = $(PIPELINE_LIBS) $(PIPELINE_SYSLIBS) $(CMOCKA_LIBS)
 
 # sinks
 check_PROGRAMS += tests/sinks/event_json_test

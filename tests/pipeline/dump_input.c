@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SKIP 800    /* samples at both ends that are not measured: codecs fade */
+#define SKIP 2400   /* samples at both ends that are not measured: codecs fade in and out, and pad */
 #define MAX_PCM (16000 * 120)
 
 struct dump {
