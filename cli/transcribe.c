@@ -204,8 +204,9 @@ static int add_sink(struct wd_config *c, const struct args *a, const char *name,
     r = wd_opt_defaults(type->opts, c->sinks[0].opts, err);
     if (r == 0)
         r = set(type->opts, c->sinks[0].opts, "path", path, err);
-    if (r == 0 && wd_opt_find(type->opts, "append"))
-        r = set(type->opts, c->sinks[0].opts, "append", "false", err);
+    /* That sink appends, since a daemon may be restarted; a transcript begins anew. */
+    if (r == 0 && strcmp(type->name, "jsonl") == 0 && strcmp(path, "-") != 0 && truncate(path, 0) < 0 && errno != ENOENT && errno != EINVAL)
+        r = wd_err_set(err, -errno, "%s: %s", path, strerror(errno));
     return r;
 }
 
@@ -290,6 +291,8 @@ static int one_file(const struct args *a, const char *file)
         if (r < 0)
             wd_err_set(&err, r, "%s: %s", file, reason);
         caught = wd_signals_caught(signals);
+        if (r == 0 && wd_core_events_lost(core))
+            r = wd_err_set(&err, -EIO, "%s: %llu events could not be written", file, (unsigned long long)wd_core_events_lost(core));
     }
     wd_progress_close(progress);
     if (r == 0 && a->stats)

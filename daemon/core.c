@@ -17,8 +17,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define EVENTS 1024 /* in flight at once: sinks' queues hold references; untouched ones cost no memory */
+#define EVENTS_IN_THE_MAKING 64
 #define MAX_STREAMS 64
+#define MAX_SINKS 64
 
 struct one_stream {
     struct wd_stream *stream;
@@ -41,6 +42,7 @@ struct wd_core {
     size_t n_streams;
     uv_idle_t *dispatch; /* hands out jobs once the loop is done with what woke it */
     bool finishing;
+    uint64_t lost; /* events, by sinks */
     void (*seen)(void *ctx, const struct wd_event *e);
     void *seen_ctx;
 };
@@ -76,7 +78,12 @@ static void give_work(struct wd_core *c)
 
 static void on_work(void *ctx)
 {
-    give_work(ctx);
+    struct wd_core *c = ctx;
+
+    /* What one answer gave is out: a batch of events ends here. */
+    if (c->router)
+        wd_router_flush(c->router);
+    give_work(c);
 }
 
 /* ---- the end ---- */
@@ -105,6 +112,17 @@ static void stream_closed(void *ctx)
     wd_worker_close(c->worker, all_closed, c);
 }
 
+/* What sinks lost so far; the router itself logs what they do not take in the end. */
+static void count_lost(struct wd_core *c)
+{
+    struct wd_router_count counts[MAX_SINKS];
+    size_t n = wd_router_counts(c->router, counts, MAX_SINKS);
+
+    c->lost = 0;
+    for (size_t i = 0; i < n && i < MAX_SINKS; i++)
+        c->lost += counts[i].lost;
+}
+
 static void finish(struct wd_core *c)
 {
     size_t n = 0;
@@ -115,7 +133,8 @@ static void finish(struct wd_core *c)
     if (c->finishing)
         return;
     c->finishing = true;
-    c->router = wd_router_free(c->router); /* flushes */
+    count_lost(c);
+    c->router = wd_router_free(c->router); /* gives the sinks what they still take */
     for (size_t i = 0; i < c->n_streams; i++) {
         struct one_stream *s = &c->streams[i];
         const char *reason = wd_stream_reason(s->stream);
@@ -173,7 +192,17 @@ static int open_model(struct wd_core *c, struct wd_err *err)
 
 static int add_sinks(struct wd_core *c, struct wd_err *err)
 {
+    bool patient = true;
     int r = wd_router_new(c->loop, &c->router, err);
+
+    /* Sources that can wait do, so that a slow reader of a transcript misses nothing. */
+    for (size_t i = 0; i < c->config->n_streams; i++) {
+        const struct wd_config_stream *s = &c->config->streams[i];
+
+        patient &= s->source->pace(s->source_opts) == WD_SOURCE_FLAT_OUT;
+    }
+    if (r == 0)
+        wd_router_wait(c->router, patient);
 
     for (size_t i = 0; r == 0 && i < c->config->n_sinks; i++) {
         struct wd_config_sink *s = &c->config->sinks[i];
@@ -260,6 +289,10 @@ int wd_core_new(uv_loop_t *loop, struct wd_config *config, struct wd_core **ret,
         return wd_err_set(err, -ENOMEM, "out of memory");
     c->loop = loop;
     c->config = config;
+    if (config->n_sinks > MAX_SINKS) {
+        free(c);
+        return wd_err_set(err, -EINVAL, "%zu sinks are configured, expected at most %d", config->n_sinks, MAX_SINKS);
+    }
     if (config->n_streams == 0 || config->n_streams > MAX_STREAMS) {
         free(c);
         return wd_err_set(err, -EINVAL, "%zu streams are configured, expected 1 to %d", config->n_streams, MAX_STREAMS);
@@ -279,7 +312,8 @@ int wd_core_new(uv_loop_t *loop, struct wd_config *config, struct wd_core **ret,
     if (r == 0)
         r = find_profiles(c, err);
     if (r == 0)
-        r = wd_event_pool_new(EVENTS, &c->events, err);
+        /* Each sink's queue may hold that many; pages never touched cost no memory. */
+        r = wd_event_pool_new(EVENTS_IN_THE_MAKING + WD_ROUTER_QUEUE * (unsigned)(config->n_sinks + 1), &c->events, err);
     if (r == 0)
         r = add_sinks(c, err);
     if (r == 0)
@@ -374,6 +408,11 @@ void wd_core_observe(struct wd_core *c, void (*seen)(void *ctx, const struct wd_
 }
 
 /* ---- looking in ---- */
+
+uint64_t wd_core_events_lost(const struct wd_core *c)
+{
+    return c->lost;
+}
 
 size_t wd_core_stream_count(const struct wd_core *c)
 {

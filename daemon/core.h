@@ -28,6 +28,7 @@ struct wd_core *wd_core_free(struct wd_core *c); /* after run(), or when start()
 /* Also given every event, after the sinks; for progress and tests. */
 void wd_core_observe(struct wd_core *c, void (*seen)(void *ctx, const struct wd_event *e), void *ctx);
 
+uint64_t wd_core_events_lost(const struct wd_core *c); /* by sinks, after run() */
 size_t wd_core_stream_count(const struct wd_core *c);
 const char *wd_core_stream_name(const struct wd_core *c, size_t i);
 struct wd_stream_status wd_core_stream_status(const struct wd_core *c, size_t i);

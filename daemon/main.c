@@ -123,6 +123,10 @@ static int run(const struct args *a, struct wd_config *config)
             code = EX_UNAVAILABLE;
         }
     }
+    if (wd_core_events_lost(core)) {
+        wd_error("%llu events did not reach their sink", (unsigned long long)wd_core_events_lost(core));
+        code = EX_IOERR;
+    }
     if (a->stats)
         wd_core_print_stats(core, stderr);
 out:

@@ -115,7 +115,7 @@ static double lag_s(const struct wd_stream *s)
 static void set_shed(struct wd_stream *s, enum shed to, double lag)
 {
     struct wd_event *e = wd_publish_event(&s->publish, WD_EVENT_LAG, s->heard_ns, s->heard_ns);
-    int64_t tick = s->opts.partials ? s->opts.tick_ns : -1;
+    int64_t tick = s->opts.tick_ns;
 
     s->shed = to;
     s->shed_since = loop_ns(s);
@@ -319,7 +319,8 @@ int wd_stream_new(const struct wd_stream_opts *opts, const struct wd_stream_shar
         .max_ns = longest > 0 && longest < opts->window_max_ns ? longest : opts->window_max_ns,
         .preroll_ns = opts->preroll_ns,
         .pause_ns = opts->pause_ns,
-        .tick_ns = opts->partials ? opts->tick_ns : -1,
+        .tick_ns = opts->tick_ns,
+        .every_tick = !opts->live,
     };
     struct wd_transcript_opts transcript = {
         .profile = profile,

@@ -23,6 +23,7 @@ enum wait { WAIT_NOTHING, WAIT_CLOSE, WAIT_CUT };
 struct wd_window {
     uint32_t max, pause, least, tick, group; /* frames; tick 0: none */
     uint32_t preroll;
+    bool every_tick;
 
     /* Runs: of the frames that came. */
     bool in_run;
@@ -101,6 +102,7 @@ int wd_window_new(const struct wd_window_opts *o, struct wd_window **ret, struct
         return r;
     }
     w->capacity = w->max + w->preroll + backlog;
+    w->every_tick = o->every_tick;
     w->ring = calloc(w->capacity, sizeof *w->ring);
     w->early = calloc(w->preroll ? w->preroll : 1, sizeof *w->early);
     if (!w->ring || !w->early) {
@@ -229,6 +231,10 @@ static bool decide(const struct wd_window *w, uint32_t skip, struct wd_window_jo
         if (over || n == w->max)
             *ret_drop = n;
         return false;
+    }
+    if (w->every_tick && w->tick && n - w->ticked > w->tick) {
+        n = w->ticked + w->tick;
+        over = false;
     }
     waiting = n - w->fed;
     if (n == 0)

@@ -27,6 +27,8 @@ struct wd_window_opts {    /* 0 takes what stands behind */
     int64_t tick_ns;       /* 480 ms of new sound between two decodes; < 0: only the last */
     int64_t group_ns;      /* 480 ms of sound are fed at once */
     int64_t backlog_ns;    /* 30 s: what may wait besides the window; then frames are refused */
+    bool every_tick;       /* no tick is passed over, however much sound waits: what comes out of a recording must not depend on the
+                            * machine's speed */
 };
 
 struct wd_window;

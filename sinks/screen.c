@@ -396,7 +396,8 @@ static void say_speech(struct paragraph *p, const struct wd_event *e)
 static void say_scene(struct paragraph *p, const struct wd_event *e)
 {
     p->label = "[scene]";
-    if (e->title && *e->title) {
+    /* A model that answers in sentences has the first one as its title. */
+    if (e->title && *e->title && !(e->summary && strncmp(e->summary, e->title, strlen(e->title)) == 0)) {
         say(p, e->title, BOLD);
         say(p, ": ", BOLD);
     }

@@ -323,6 +323,12 @@ tests_daemon_config_test_SOURCES = tests/daemon/config_test.c
 tests_daemon_config_test_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_daemon_config_test_LDADD = $(DAEMON_LIBS) $(DAEMON_SYSLIBS) $(CMOCKA_LIBS)
 
+check_PROGRAMS += tests/flow_test
+TESTS += tests/flow_test
+tests_flow_test_SOURCES = tests/flow_test.c
+tests_flow_test_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_flow_test_LDADD = $(DAEMON_LIBS) $(DAEMON_SYSLIBS) $(JANSSON_LIBS) $(CMOCKA_LIBS)
+
 # cli
 TESTS += tests/cli/model_test.sh
 EXTRA_DIST += tests/cli/model_test.sh

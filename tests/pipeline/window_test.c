@@ -298,6 +298,21 @@ static void a_busy_engine_gets_fewer_larger_jobs_and_a_bound(void **state)
     wd_window_free(w);
 }
 
+static void a_recording_is_ticked_as_if_it_came_in_time(void **state)
+{
+    struct wd_window *w = window_of((struct wd_window_opts){.preroll_ns = -1, .every_tick = true});
+    (void)state;
+
+    push(w, V, 30);
+    push(w, S, 20);
+    next_is(w, WD_WINDOW_TICK, true, 0, 12);
+    next_is(w, WD_WINDOW_TICK, false, 12, 12);
+    next_is(w, WD_WINDOW_CLOSE, false, 24, 6);
+    assert_int_equal(wd_window_close(w), 0);
+    nothing_next(w);
+    wd_window_free(w);
+}
+
 static void ticks_can_be_wider_or_none(void **state)
 {
     struct wd_window *w = window_of((struct wd_window_opts){.tick_ns = 960 * MS});
@@ -434,6 +449,7 @@ int main(void)
         cmocka_unit_test(the_end_closes_and_time_may_begin_anew),
         cmocka_unit_test(once_more_feeds_everything_again),
         cmocka_unit_test(a_busy_engine_gets_fewer_larger_jobs_and_a_bound),
+        cmocka_unit_test(a_recording_is_ticked_as_if_it_came_in_time),
         cmocka_unit_test(ticks_can_be_wider_or_none),
         cmocka_unit_test(settings_out_of_bounds_are_named),
         cmocka_unit_test(every_frame_is_accounted_for),

@@ -1,0 +1,350 @@
+/* tests/pipeline/transcript_test.c - frames in, events out, on the shipped model: what is published, what is settled, what is allocated. */
+#include "pipeline/transcript.h"
+
+#include "model/engine.h"
+#include "model/voice.h"
+#include "pipeline/activity.h"
+#include "pipeline/media_file.h"
+#include "pipeline/prompt.h"
+#include "pipeline/worker.h"
+#include "tests/no_malloc.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define MAX_SEEN 256
+
+struct seen {
+    enum wd_event_kind kind;
+    char id[27], supersedes[27], text[512], speaker[16];
+    uint32_t n_settled, rev;
+    int64_t t0_ns, t1_ns;
+};
+
+static struct {
+    uv_loop_t loop;
+    struct wd_engine *engine;
+    struct wd_voice *voice;
+    struct wd_profile *profile;
+    struct wd_worker *worker;
+    struct wd_event_pool *events;
+    struct wd_publish publish;
+    struct wd_lane *lane;
+    struct wd_job *job;
+    struct wd_activity *activity;
+    struct wd_window *window;
+    struct wd_transcript *transcript;
+    struct wd_window_job what;
+    bool busy;
+    struct wd_job_count count;
+    struct seen seen[MAX_SEEN];
+    unsigned n_seen;
+} f;
+
+static void on_event(void *ctx, struct wd_event *e)
+{
+    struct seen *s = &f.seen[f.n_seen];
+
+    (void)ctx;
+    if (f.n_seen == MAX_SEEN)
+        return;
+    f.n_seen++;
+    memset(s, 0, sizeof *s);
+    s->kind = e->kind;
+    memcpy(s->id, e->id, sizeof s->id);
+    if (e->supersedes)
+        snprintf(s->supersedes, sizeof s->supersedes, "%s", e->supersedes);
+    if (e->text)
+        snprintf(s->text, sizeof s->text, "%s", e->text);
+    if (e->speaker.id)
+        snprintf(s->speaker, sizeof s->speaker, "%s", e->speaker.id);
+    s->n_settled = e->n_settled;
+    s->rev = e->rev;
+    s->t0_ns = e->t0_ns;
+    s->t1_ns = e->t1_ns;
+}
+
+static void must(int r, const struct wd_err *err)
+{
+    if (r < 0)
+        fail_msg("%s", err->text);
+}
+
+static int64_t clock_ns;
+
+static int set_up(void **state)
+{
+    struct wd_err err = {0};
+    struct wd_engine_opts engine = {.n_threads = 2};
+    struct wd_worker_opts worker = {0};
+    struct wd_window_opts window = {0};
+    struct wd_activity_opts activity = {0};
+    struct wd_transcript_opts transcript = {.language = "en", .partials = true, .speakers = true};
+
+    (void)state;
+    memset(&f, 0, sizeof f);
+    clock_ns = 0;
+    uv_loop_init(&f.loop);
+    must(wd_engine_open(TEST_SRCDIR "/models/nano.gguf", &engine, &f.engine, &err), &err);
+    must(wd_voice_open(TEST_SRCDIR "/models/voice-print.safetensors", TEST_SRCDIR "/models/speech-activity.safetensors", &f.voice, &err),
+         &err);
+    must(wd_profile_read(TEST_SRCDIR "/models/nano.prompt.yaml", &f.profile, &err), &err);
+    worker.heads = f.profile->transcribe.heads;
+    worker.n_heads = f.profile->transcribe.n_heads;
+    must(wd_worker_new(&f.loop, f.engine, f.voice, &worker, &f.worker, &err), &err);
+    must(wd_lane_new(f.worker, 2048, &f.lane, &err), &err);
+    must(wd_job_new(WD_JOB_SOUND, &f.job, &err), &err);
+    must(wd_event_pool_new(64, &f.events, &err), &err);
+    f.publish = (struct wd_publish){.pool = f.events, .stream = "test", .send = on_event};
+    must(wd_activity_new(f.voice, &activity, &f.activity, &err), &err);
+    must(wd_window_new(&window, &f.window, &err), &err);
+    transcript.profile = f.profile;
+    transcript.tokenizer = wd_engine_tokenizer(f.engine);
+    must(wd_transcript_new(&transcript, &f.publish, &f.transcript, &err), &err);
+    return 0;
+}
+
+static void worker_closed(void *ctx)
+{
+    (void)ctx;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    wd_transcript_free(f.transcript);
+    wd_window_free(f.window);
+    wd_activity_free(f.activity);
+    assert_int_equal(wd_event_pool_in_use(f.events), 0);
+    wd_event_pool_free(f.events);
+    wd_job_free(f.job);
+    wd_lane_free(f.lane);
+    wd_worker_close(f.worker, worker_closed, NULL);
+    uv_run(&f.loop, UV_RUN_DEFAULT);
+    wd_profile_free(f.profile);
+    wd_voice_free(f.voice);
+    wd_engine_free(f.engine);
+    return uv_loop_close(&f.loop);
+}
+
+static void done(void *ctx, struct wd_job *job)
+{
+    (void)ctx;
+    f.busy = false;
+    wd_job_count_add(&f.count, &job->count);
+    wd_transcript_take(f.transcript, f.window, &f.what, job);
+}
+
+/* The stream's own loop, with the engine's answers waited for: as a machine that is fast enough sees it. */
+static void work(void)
+{
+    struct wd_err err = {0};
+
+    while (wd_window_next(f.window, &f.what)) {
+        must(wd_transcript_fill(f.transcript, f.window, &f.what, f.job, &err), &err);
+        f.job->lane = f.lane;
+        f.job->done = done;
+        f.busy = true;
+        assert_int_equal(wd_worker_submit(f.worker, f.job), 0);
+        while (f.busy)
+            uv_run(&f.loop, UV_RUN_ONCE);
+    }
+}
+
+static void hear(const float *pcm, size_t n)
+{
+    for (size_t at = 0; at + 640 <= n; at += 640, clock_ns += WD_WINDOW_FRAME_NS) {
+        float p;
+        enum wd_activity_state s = wd_activity_push(f.activity, pcm + at, &p);
+
+        assert_int_equal(wd_window_push(f.window, pcm + at, clock_ns,
+                                        s == WD_ACTIVITY_SPEECH     ? WD_WINDOW_SPEECH
+                                        : s == WD_ACTIVITY_HANGOVER ? WD_WINDOW_HANGOVER
+                                                                    : WD_WINDOW_SILENCE,
+                                        p),
+                         0);
+        work();
+    }
+}
+
+static void hear_silence(double seconds)
+{
+    static const float zero[640];
+
+    for (int i = 0; i < seconds * 25; i++)
+        hear(zero, 640);
+}
+
+static void hear_file(const char *name)
+{
+    struct wd_err err = {0};
+    char path[256];
+    float *pcm;
+    size_t n;
+
+    snprintf(path, sizeof path, TEST_SRCDIR "/tests/nano/speech/%s.flac", name);
+    must(wd_media_file_sound(path, &pcm, &n, &err), &err);
+    hear(pcm, n);
+    free(pcm);
+}
+
+static const struct seen *last(enum wd_event_kind kind)
+{
+    for (unsigned i = f.n_seen; i-- > 0;)
+        if (f.seen[i].kind == kind)
+            return &f.seen[i];
+    return NULL;
+}
+
+static unsigned count(enum wd_event_kind kind)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < f.n_seen; i++)
+        n += f.seen[i].kind == kind;
+    return n;
+}
+
+static void a_sentence_becomes_partials_and_one_final(void **state)
+{
+    const struct seen *final;
+
+    (void)state;
+    hear_silence(0.5);
+    hear_file("single00");
+    hear_silence(1.5);
+    final = last(WD_EVENT_FINAL);
+    assert_non_null(final);
+    assert_string_equal(final->text, "the product team needs twenty three more days.");
+    assert_string_equal(final->speaker, "spk_1");
+    assert_int_equal(count(WD_EVENT_FINAL), 1);
+    assert_true(count(WD_EVENT_PARTIAL) >= 2);
+    assert_int_equal(count(WD_EVENT_NOTICE), 0);
+    /* The clip's speech is at 0.2 to 2.89 s, half a second in. */
+    assert_in_range(final->t0_ns, 500000000, 900000000);
+    assert_in_range(final->t1_ns, 3100000000, 3700000000);
+}
+
+static void what_is_settled_is_never_taken_back(void **state)
+{
+    char settled[512] = "";
+
+    (void)state;
+    hear_silence(0.5);
+    hear_file("single00");
+    hear_silence(1.5);
+    for (unsigned i = 0; i < f.n_seen; i++) {
+        const struct seen *s = &f.seen[i];
+
+        if (s->kind != WD_EVENT_PARTIAL && s->kind != WD_EVENT_FINAL)
+            continue;
+        assert_int_equal(strncmp(s->text, settled, strlen(settled)), 0);
+        snprintf(settled, sizeof settled, "%.*s", (int)s->n_settled, s->text);
+    }
+    assert_true(strlen(settled) > 20);
+}
+
+static void partials_of_a_line_and_its_final_are_one_chain(void **state)
+{
+    const struct seen *first = NULL;
+    uint32_t rev = 0;
+
+    (void)state;
+    hear_silence(0.5);
+    hear_file("single00");
+    hear_silence(1.5);
+    for (unsigned i = 0; i < f.n_seen; i++) {
+        const struct seen *s = &f.seen[i];
+
+        if (s->kind != WD_EVENT_PARTIAL && s->kind != WD_EVENT_FINAL)
+            continue;
+        if (!first) {
+            first = s;
+            assert_string_equal(s->supersedes, "");
+        } else {
+            assert_string_equal(s->supersedes, first->id);
+        }
+        assert_int_equal(s->rev, rev++);
+    }
+    assert_int_equal(last(WD_EVENT_FINAL)->rev, rev - 1);
+}
+
+static void every_frame_is_prefilled_once_and_drafts_are_used(void **state)
+{
+    struct wd_window_stats w;
+
+    (void)state;
+    hear_silence(0.5);
+    hear_file("single00");
+    hear_silence(1.5);
+    w = wd_window_stats(f.window);
+    assert_int_equal(w.fed_twice, 0);
+    assert_int_equal(f.count.frames, w.fed);
+    /* The last of the silence still waits to be the pre-roll of what follows. */
+    assert_in_range(w.frames - (w.fed + w.silent_frames + w.dropped_frames), 0, 5);
+    assert_true(f.count.drafted > 0);
+    /* Cannot be worse than a coin's toss: the words before are the same but for the last. */
+    assert_true(f.count.accepted * 2 > f.count.drafted);
+}
+
+static void silence_and_noise_give_no_text(void **state)
+{
+    uint64_t z = 1;
+    float noise[640];
+
+    (void)state;
+    hear_silence(3);
+    for (int i = 0; i < 100; i++) {
+        for (int k = 0; k < 640; k++) {
+            z = z * UINT64_C(6364136223846793005) + 1442695040888963407u;
+            noise[k] = ((float)(z >> 40) / 8388608.0f - 1.0f) * 0.02f;
+        }
+        hear(noise, 640);
+    }
+    hear_silence(2);
+    assert_int_equal(count(WD_EVENT_FINAL) + count(WD_EVENT_PARTIAL), 0);
+    assert_int_equal(f.count.decoded, 0);
+}
+
+static void nothing_on_the_way_of_frames_and_tokens_allocates(void **state)
+{
+    struct wd_err err = {0};
+    float *pcm;
+    size_t n;
+    unsigned long calls;
+
+    (void)state;
+    if (!wd_no_malloc_active())
+        skip();
+    must(wd_media_file_sound(TEST_SRCDIR "/tests/nano/speech/single00.flac", &pcm, &n, &err), &err);
+    /* Once without counting: the libraries' own first-time tables. */
+    hear(pcm, n);
+    hear_silence(1.5);
+    f.n_seen = 0;
+    wd_no_malloc_begin();
+    hear(pcm, n);
+    hear_silence(1.5);
+    calls = wd_no_malloc_end();
+    free(pcm);
+    assert_int_equal(count(WD_EVENT_FINAL), 1);
+    assert_int_equal(calls, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_sentence_becomes_partials_and_one_final, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_is_settled_is_never_taken_back, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(partials_of_a_line_and_its_final_are_one_chain, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(every_frame_is_prefilled_once_and_drafts_are_used, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(silence_and_noise_give_no_text, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(nothing_on_the_way_of_frames_and_tokens_allocates, set_up, tear_down),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
