@@ -366,3 +366,7 @@ tests_fuzz_fuzz_tokenizer_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_fuzz_fuzz_tokenizer_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 tests_fuzz_fuzz_tokenizer_LDADD = $(MODEL_LIBS) $(MODEL_SYSLIBS)
 endif
+
+# Who may include whom.
+TESTS += tools/check_arrows.sh
+EXTRA_DIST += tools/check_arrows.sh
