@@ -23,6 +23,7 @@ libpipeline_a_SOURCES += pipeline/voices.h pipeline/voices.c pipeline/transcript
 libpipeline_a_SOURCES += pipeline/scene.h pipeline/scene.c pipeline/stream.h pipeline/stream.c
 libpipeline_a_SOURCES += \
 	pipeline/activity.h pipeline/activity.c
+libpipeline_a_SOURCES += pipeline/ffmpeg_rgb.h pipeline/ffmpeg_rgb.c
 libpipeline_a_CFLAGS = $(AM_CFLAGS) $(GST_CFLAGS) $(PORTAUDIO_CFLAGS) $(AVFORMAT_CFLAGS) $(AVCODEC_CFLAGS) \
 	$(AVUTIL_CFLAGS) $(SWRESAMPLE_CFLAGS) $(SWSCALE_CFLAGS) $(YAML_CFLAGS)
 PIPELINE_LIBS = libpipeline.a $(MODEL_LIBS)

@@ -1,4 +1,5 @@
 /* pipeline/source_ffmpeg.c - files, pipes and streams of any container and codec, by FFmpeg. */
+#include "pipeline/ffmpeg_rgb.h"
 #include "pipeline/resample.h"
 #include "pipeline/source.h"
 #include "pipeline/timeline.h"
@@ -6,12 +7,6 @@
 #include <fcntl.h>
 #include <libavcodec/avcodec.h>
 #include <libavformat/avformat.h>
-#include <libavutil/display.h>
-#include <libavutil/imgutils.h>
-#include <libavutil/opt.h>
-#include <libavutil/pixdesc.h>
-#include <libswscale/swscale.h>
-#include <math.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -69,9 +64,7 @@ struct session {
     AVPacket *packet;
     AVFrame *frame;
     struct wd_resample *resample;
-    struct SwsContext *sws;
-    uint8_t *rgb, *turned;
-    size_t rgb_bytes, turned_bytes;
+    struct wd_ffmpeg_rgb *rgb;
     bool pace;
     uint64_t pace_zero_ns; /* uv_hrtime() of capture time pace_pts_ns */
     int64_t pace_pts_ns;
@@ -510,132 +503,18 @@ static int take_audio(struct session *s, struct wd_err *err)
     return push_resampled(s, (const uint8_t *const *)f->extended_data, (size_t)f->nb_samples, pts_ns, err);
 }
 
-static int room_for(uint8_t **buffer, size_t *have, size_t bytes)
-{
-    if (bytes <= *have)
-        return 0;
-    av_free(*buffer);
-    *have = 0;
-    *buffer = av_malloc(bytes);
-    if (!*buffer)
-        return -ENOMEM;
-    *have = bytes;
-    return 0;
-}
-
-static bool has_alpha(enum AVPixelFormat format)
-{
-    const AVPixFmtDescriptor *d = av_pix_fmt_desc_get(format);
-
-    return d && (d->flags & (AV_PIX_FMT_FLAG_ALPHA | AV_PIX_FMT_FLAG_PAL));
-}
-
-/* Colours as the file says they are meant; where it does not, as is usual for its size. */
-static void set_colours(struct SwsContext *sws, const AVFrame *f)
-{
-    int space = f->colorspace == AVCOL_SPC_UNSPECIFIED ? (f->height >= 720 ? SWS_CS_ITU709 : SWS_CS_ITU601)
-                                                       : (int)f->colorspace;
-    const AVPixFmtDescriptor *d = av_pix_fmt_desc_get((enum AVPixelFormat)f->format);
-    bool yuvj = d && !strncmp(d->name, "yuvj", 4), rgb = d && (d->flags & AV_PIX_FMT_FLAG_RGB);
-    int full = rgb || yuvj || f->color_range == AVCOL_RANGE_JPEG;
-
-    sws_setColorspaceDetails(sws, sws_getCoefficients(space), full, sws_getCoefficients(SWS_CS_DEFAULT), 1, 0, 1 << 16,
-                             1 << 16);
-}
-
-/* s->rgb: the frame as RGB bytes, rows without padding. */
-static int to_rgb(struct session *s, const AVFrame *f, struct wd_err *err)
-{
-    enum AVPixelFormat from = (enum AVPixelFormat)f->format;
-    bool alpha = has_alpha(from);
-    size_t row = (size_t)f->width * (alpha ? 4 : 3);
-    uint8_t *planes[4] = {0};
-    int strides[4] = {(int)row};
-
-    /* Rows are not padded, so the converter may write some bytes past the last one. */
-    if (room_for(&s->rgb, &s->rgb_bytes, row * (size_t)f->height + 256) < 0)
-        return wd_err_set(err, -ENOMEM, "%s: a picture of %d x %d: out of memory", s->opts->url, f->width, f->height);
-    s->sws = sws_getCachedContext(s->sws, f->width, f->height, from, f->width, f->height,
-                                  alpha ? AV_PIX_FMT_RGBA : AV_PIX_FMT_RGB24,
-                                  SWS_BICUBIC | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INT, NULL, NULL, NULL);
-    if (!s->sws)
-        return 1; /* a pixel format it cannot read: a damaged frame like any other */
-    set_colours(s->sws, f);
-    planes[0] = s->rgb;
-    if (sws_scale(s->sws, (const uint8_t *const *)f->data, f->linesize, 0, f->height, planes, strides) < f->height)
-        return 1;
-    if (alpha)
-        wd_picture_over_white(s->rgb, row, (uint32_t)f->width, (uint32_t)f->height, s->rgb);
-    return 0;
-}
-
-/* How the picture must be turned to stand upright. */
-static enum wd_picture_turn turn_of(const struct session *s, const AVFrame *f, bool *ret_mirror)
-{
-    const AVFrameSideData *side = av_frame_get_side_data(f, AV_FRAME_DATA_DISPLAYMATRIX);
-    const uint8_t *bytes = side && side->size >= 36 ? side->data : NULL;
-    int32_t m[9];
-    double degrees;
-
-#if LIBAVFORMAT_VERSION_MAJOR < 61
-    if (!bytes) {
-        size_t size = 0;
-
-        bytes = av_stream_get_side_data(s->video.stream, AV_PKT_DATA_DISPLAYMATRIX, &size);
-        if (size < 36)
-            bytes = NULL;
-    }
-#else
-    (void)s;
-#endif
-    *ret_mirror = false;
-    if (!bytes)
-        return WD_PICTURE_UPRIGHT;
-    memcpy(m, bytes, sizeof m);
-    /* Row vectors: x' = m0 x + m3 y, y' = m1 x + m4 y. A mirror first, then a turn. */
-    if ((double)m[0] * m[4] - (double)m[1] * m[3] < 0) {
-        *ret_mirror = true;
-        m[0] = m[0] == INT32_MIN ? INT32_MAX : -m[0];
-        m[1] = m[1] == INT32_MIN ? INT32_MAX : -m[1];
-    }
-    degrees = atan2(m[1], m[0]) * 57.29577951308232;
-    return (enum wd_picture_turn)(((int)lround(degrees / 90) + 4) % 4);
-}
-
-/* Sides of the picture when its pixels are square: the wider side stays. */
-static void shown_size(const struct session *s, AVFrame *f, uint32_t *ret_w, uint32_t *ret_h)
-{
-    AVRational sar = av_guess_sample_aspect_ratio(s->fmt, s->video.stream, f);
-    double w = f->width, h = f->height;
-
-    if (sar.num > 0 && sar.den > 0 && av_q2d(sar) < 16 && av_q2d(sar) > 1.0 / 16) {
-        if (sar.num > sar.den)
-            w = w * sar.num / sar.den;
-        else
-            h = h * sar.den / sar.num;
-    }
-    *ret_w = (uint32_t)fmin(fmax(round(w), 1), WD_PICTURE_MAX_SIDE);
-    *ret_h = (uint32_t)fmin(fmax(round(h), 1), WD_PICTURE_MAX_SIDE);
-}
-
 static int take_picture(struct session *s, struct wd_err *err)
 {
     AVFrame *f = s->frame;
     struct track *v = &s->video;
     AVRational rate = av_guess_frame_rate(s->fmt, v->stream, f);
     int64_t pts_ns = ns_of(f->best_effort_timestamp, v->stream->time_base), t_ns;
-    uint32_t w = (uint32_t)f->width, h = (uint32_t)f->height, shown_w, shown_h;
-    enum wd_picture_turn turn;
-    const uint8_t *rgb;
-    bool mirror;
+    struct wd_ffmpeg_picture p;
     int r;
 
     if (pts_ns == WD_NO_PTS)
         pts_ns = v->next_pts_ns == WD_NO_PTS ? 0 : v->next_pts_ns;
     v->next_pts_ns = pts_ns + (rate.num > 0 && rate.den > 0 ? ns_of(1, av_inv_q(rate)) : NS_PER_S / 25);
-    if (f->width <= 0 || f->height <= 0 || w > WD_PICTURE_MAX_SIDE || h > WD_PICTURE_MAX_SIDE ||
-        (uint64_t)w * h > WD_PICTURE_MAX_PIXELS)
-        return wd_err_set(err, -EBADMSG, "%s: pictures of %d x %d are too large", s->opts->url, f->width, f->height);
     if (s->skip_before_ns != WD_NO_PTS && pts_ns < s->skip_before_ns)
         return 0;
     r = pace_to(s, pts_ns);
@@ -645,29 +524,16 @@ static int take_picture(struct session *s, struct wd_err *err)
     t_ns = wd_feed_picture_due(s->feed, pts_ns);
     if (t_ns < 0)
         return 0;
-    r = to_rgb(s, f, err);
-    if (r) {
-        s->damaged += r > 0;
-        return r < 0 ? r : 0;
+    r = wd_ffmpeg_rgb_make(s->rgb, s->fmt, v->stream, f, &p, err);
+    if (r < 0) {
+        wd_err_prefix(err, "%s", s->opts->url);
+        return r;
     }
-    shown_size(s, f, &shown_w, &shown_h);
-    turn = turn_of(s, f, &mirror);
-    rgb = s->rgb;
-    if (turn != WD_PICTURE_UPRIGHT || mirror) {
-        if (room_for(&s->turned, &s->turned_bytes, (size_t)w * h * 3) < 0)
-            return wd_err_set(err, -ENOMEM, "%s: a picture of %u x %u: out of memory", s->opts->url, w, h);
-        wd_picture_turn(s->rgb, w, h, turn, mirror, s->turned);
-        rgb = s->turned;
-        if (turn == WD_PICTURE_TURN_90 || turn == WD_PICTURE_TURN_270) {
-            uint32_t x = w, shown_x = shown_w;
-
-            w = h;
-            h = x;
-            shown_w = shown_h;
-            shown_h = shown_x;
-        }
+    if (r == 0) {
+        s->damaged++;
+        return 0;
     }
-    return wd_feed_picture(s->feed, rgb, (size_t)w * 3, w, h, shown_w, shown_h, t_ns, err);
+    return wd_feed_picture(s->feed, p.rgb, (size_t)p.w * 3, p.w, p.h, p.shown_w, p.shown_h, t_ns, err);
 }
 
 /* A packet, or NULL at the end, through its decoder. 0, or what must stop the source. */
@@ -776,6 +642,8 @@ static int run(const void *opts, struct wd_feed *feed, struct wd_err *err)
     s.packet = av_packet_alloc();
     s.frame = av_frame_alloc();
     r = wd_resample_new(&s.resample, err);
+    if (r >= 0)
+        r = wd_ffmpeg_rgb_new(&s.rgb, err);
     if (r >= 0 && (!s.packet || !s.frame))
         r = wd_err_set(err, -ENOMEM, "%s: out of memory", s.opts->url);
     if (r >= 0)
@@ -786,9 +654,7 @@ static int run(const void *opts, struct wd_feed *feed, struct wd_err *err)
     avcodec_free_context(&s.audio.codec);
     avcodec_free_context(&s.video.codec);
     close_container(&s);
-    sws_freeContext(s.sws);
-    av_free(s.rgb);
-    av_free(s.turned);
+    wd_ffmpeg_rgb_free(s.rgb);
     av_packet_free(&s.packet);
     av_frame_free(&s.frame);
     return r;

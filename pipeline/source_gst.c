@@ -106,10 +106,17 @@ static void set_up_sink(struct session *s, GstElement *sink, bool video)
 /* From a raw pad to an appsink. */
 static GstElement *add_branch(struct session *s, bool video)
 {
-    const char *line = video ? "queue max-size-buffers=8 max-size-bytes=0 max-size-time=0 ! videoconvert ! appsink name=end"
-                             : "queue ! audioconvert ! appsink name=end";
-    GstElement *bin = gst_parse_bin_from_description(line, TRUE, NULL), *sink;
+    static const char *const lines[] = {
+        "queue ! audioconvert ! appsink name=end",
+        "queue max-size-buffers=8 max-size-bytes=0 max-size-time=0 ! videoconvert ! appsink name=end",
+        ("queue max-size-buffers=8 max-size-bytes=0 max-size-time=0 ! "
+         "videoflip video-direction=auto ! videoconvert ! appsink name=end"), /* upright, as the file or camera says */
+    };
+    GstElementFactory *flip = video ? gst_element_factory_find("videoflip") : NULL;
+    GstElement *bin = gst_parse_bin_from_description(lines[flip ? 2 : video], TRUE, NULL), *sink;
 
+    if (flip)
+        gst_object_unref(flip);
     if (!bin)
         return NULL;
     sink = gst_bin_get_by_name(GST_BIN(bin), "end");
