@@ -262,7 +262,7 @@ void wd_linear_apply(struct wd_linear *l, const struct wd_matrix *w, const float
     struct job j = {l, w, wd_type_row_bytes(w->type, w->n_in), x, x_stride, n_rows, y, y_stride};
     int blocks = is_blocks(w->type), alone;
 
-    assert(w->n_in <= l->max_in && n_rows <= l->max_rows);
+    assert(w->n_in && w->n_in <= l->max_in && n_rows <= l->max_rows);
     if (!n_rows || !w->n_out)
         return;
     alone = (uint64_t)w->n_in * w->n_out * n_rows < ALONE;

@@ -250,7 +250,7 @@ unsigned kernels_check_nan(const struct wd_kernels *k, uint64_t seed)
                     float got = p.y[r * p.y_stride + o];
 
                     if (!isnan(got) != !(o == 2 || r == n_rows - 1))
-                        failed = wrong(k, "NaN", failed, (double)got, NAN, o, r, 0);
+                        failed = wrong(k, "NaN", failed, (double)got, (double)NAN, o, r, 0);
                 }
             product_done(&p);
         }
