@@ -5,7 +5,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#define DEFAULT_THRESHOLD 0.5f
+#define DEFAULT_THRESHOLD 0.4f
 #define DEFAULT_PREROLL_NS INT64_C(200000000)
 #define DEFAULT_HANGOVER_NS INT64_C(600000000)
 #define MAX_NS INT64_C(60000000000)
@@ -14,7 +14,7 @@
 
 /* Stretches: chosen on the training meetings of docs/voice.md, against missed and false speech together. */
 #define STRETCH_ON 0.4f
-#define STRETCH_STAY 0.12f
+#define STRETCH_STAY 0.3f
 #define STRETCH_LEAST 5  /* frames; less is a blip */
 #define STRETCH_BEFORE 2 /* the gate needs to hear a little before it is sure */
 
@@ -152,7 +152,8 @@ uint32_t wd_activity_stretches(const float *p, uint32_t n, struct wd_stretch *re
 #define NOISE_MAX 12.0f
 #define NOISE_RATE 0.1f
 #define FULL_CHANGE 8.0f  /* levels beyond the tolerance at which a cell has changed altogether */
-#define DRIFT_MAX 2.0f    /* levels of light a picture that are followed as if nothing had happened */
+#define DRIFT_MAX 0.02f   /* part by which light may change from picture to picture as if nothing had happened */
+#define DARK 16.0f        /* levels below which a cell says nothing about the light */
 
 struct cells {
     float mean[PLANES][CELLS];
@@ -231,15 +232,17 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* How much lighter most of the picture became since the last one. */
+/* How many times as light as in the last picture most of this one is. */
 static float light_change(const struct cells *now, const struct cells *last)
 {
-    float d[CELLS];
+    float ratio[CELLS];
+    size_t n = 0;
 
     for (unsigned i = 0; i < CELLS; i++)
-        d[i] = now->mean[0][i] - last->mean[0][i];
-    qsort(d, CELLS, sizeof *d, by_value);
-    return d[CELLS / 2];
+        if (last->mean[0][i] >= DARK)
+            ratio[n++] = now->mean[0][i] / last->mean[0][i];
+    qsort(ratio, n, sizeof *ratio, by_value);
+    return n ? ratio[n / 2] : 1.0f;
 }
 
 bool wd_activity_picture_push(struct wd_activity_picture *a, const uint8_t *rgb, uint32_t width, uint32_t height)
@@ -251,12 +254,12 @@ bool wd_activity_picture_push(struct wd_activity_picture *a, const uint8_t *rgb,
         return false;
     average(rgb, width, height, &now);
     if (a->seen) {
-        float drift = light_change(&now, &a->last);
+        float light = light_change(&now, &a->last);
 
-        /* Daylight comes and goes by less than a level a picture: what was accepted is thought of in the new light. A lamp
-         * is switched at once. */
-        for (unsigned i = 0; fabsf(drift) <= DRIFT_MAX && i < CELLS; i++)
-            a->reference.mean[0][i] += drift;
+        /* Daylight comes and goes slowly: what was accepted is thought of in the new light. A lamp is switched at once. */
+        for (unsigned i = 0; fabsf(light - 1.0f) <= DRIFT_MAX && i < CELLS; i++)
+            for (unsigned k = 0; k < PLANES; k++)
+                a->reference.mean[k][i] *= light;
         for (unsigned i = 0; i < CELLS; i++)
             a->noise[i] += NOISE_RATE * (fminf(cell_difference(&now, &a->last, i), NOISE_MAX) - a->noise[i]);
     }

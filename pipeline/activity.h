@@ -11,7 +11,7 @@
 struct wd_voice;
 
 struct wd_activity_opts { /* 0 takes what stands behind */
-    float threshold;      /* 0.5: probability at which speech begins; it goes on while above 0.3 of this */
+    float threshold;      /* 0.4: probability at which speech begins; it goes on while above 0.3 of this */
     int64_t preroll_ns;   /* 200 ms of sound before the onset belong to it; < 0: none */
     int64_t hangover_ns;  /* 600 ms after the last speech are kept; < 0: none */
 };

@@ -24,6 +24,8 @@ libpipeline_a_SOURCES += pipeline/scene.h pipeline/scene.c pipeline/stream.h pip
 libpipeline_a_SOURCES += \
 	pipeline/activity.h pipeline/activity.c
 libpipeline_a_SOURCES += pipeline/ffmpeg_rgb.h pipeline/ffmpeg_rgb.c
+libpipeline_a_SOURCES += pipeline/cluster.h pipeline/cluster.c pipeline/speakers_plan.c pipeline/speakers_window.h \
+	pipeline/speakers_window.c pipeline/speakers.h pipeline/speakers.c
 libpipeline_a_CFLAGS = $(AM_CFLAGS) $(GST_CFLAGS) $(PORTAUDIO_CFLAGS) $(AVFORMAT_CFLAGS) $(AVCODEC_CFLAGS) \
 	$(AVUTIL_CFLAGS) $(SWRESAMPLE_CFLAGS) $(SWSCALE_CFLAGS) $(YAML_CFLAGS)
 PIPELINE_LIBS = libpipeline.a $(MODEL_LIBS)

@@ -17,14 +17,15 @@
 #define WD_SPEAKERS_MAX_STRETCHES 96 /* of a window */
 #define WD_SPEAKERS_MAX_FRAMES 750   /* 30 s */
 
-struct wd_speakers_opts {  /* 0 takes what stands behind */
-    uint32_t max_units;    /* 256, at most 1024: stretches of one voice that are remembered. When full, the two of one label that are most alike become one;
-                            * where there are none, the lightest is forgotten (and counted) */
-    float margin;          /* 0.07: how far below the likeness of one voice with itself two voices begin */
-    float least_s;         /* 1.0: speech that founds a new speaker; less goes to the nearest */
+struct wd_speakers_opts { /* 0 takes what stands behind */
+    uint32_t max_units;   /* 256, 16 to 1024: stretches of one voice that are remembered. When there is no room, two of one label that are
+                           * most alike become one; where there are none, the lightest is forgotten. Both are counted */
+    float margin;         /* 0.07: how far below the likeness of one voice with itself two voices begin */
+    float least_s;        /* 1.0: speech that founds a new speaker; less goes to the nearest */
 };
 
 struct wd_speakers;
+/* opts NULL: all defaults. -EINVAL names the setting. */
 int wd_speakers_new(const struct wd_speakers_opts *opts, struct wd_speakers **ret, struct wd_err *err);
 struct wd_speakers *wd_speakers_free(struct wd_speakers *s);
 
@@ -45,7 +46,8 @@ void wd_speakers_plan(const float *p, uint32_t n_frames, struct wd_speakers_plan
 
 /* The prints of a plan's pieces, [n_pieces][256]; t0: stream time of the window's first frame. n_frames: how much of the window counts (less than planned when
  * it was cut since). hints: times at which somebody else may begin, for instance where the model began a new line; they only make a
- * change cheaper there. -ERANGE: the window lies before one that was added. */
+ * change cheaper there. A piece whose print is all zeros was not heard. -ERANGE: the window lies before one that was added; -EINVAL: the plan was not made
+ * by wd_speakers_plan(). */
 int wd_speakers_add(struct wd_speakers *s, int64_t t0_ns, const struct wd_speakers_plan *plan, uint32_t n_frames,
                     const float (*prints)[WD_VOICE_DIM], const int64_t *hints_ns, uint32_t n_hints);
 
@@ -54,7 +56,7 @@ struct wd_turn {
     uint32_t speaker; /* 1, 2, ...: spk_1, spk_2, ... */
     float confidence; /* 0 .. 1: that it is this one rather than another or one not heard yet */
 };
-/* Of the window added last, in order, without overlap; a turn goes on over a pause of up to 0.6 s. Returns how many; dropped beyond cap. */
+/* Of the window added last, in order, without overlap; a turn goes on over a pause of up to 0.8 s. Returns how many; dropped beyond cap. */
 uint32_t wd_speakers_turns(const struct wd_speakers *s, struct wd_turn *ret, uint32_t cap);
 /* Who speaks most between two times of the window added last; the nearest turn where nobody does. 0: there are no turns. ret_confidence may be NULL. */
 uint32_t wd_speakers_at(const struct wd_speakers *s, int64_t t0_ns, int64_t t1_ns, float *ret_confidence);
@@ -66,9 +68,10 @@ struct wd_relabel {
 /* The next one not yet told; false: no more. */
 bool wd_speakers_relabel(struct wd_speakers *s, struct wd_relabel *ret);
 
-/* The recording is over: weighs everything once more, without regard to what each label was before. Turns of the whole recording, as far as it is remembered,
- * can then be asked for with wd_speakers_all(): they may differ from what wd_speakers_turns() gave and are the better ones. */
+/* The recording is over: everything is weighed once more, and speech too short to found a speaker goes to the nearest. */
 void wd_speakers_finish(struct wd_speakers *s);
+/* Turns of the whole recording, the last 4096 of them, as they are seen now: a turn may have changed hands since wd_speakers_turns() gave it, and this is the
+ * better answer. */
 uint32_t wd_speakers_all(const struct wd_speakers *s, struct wd_turn *ret, uint32_t cap);
 
 /* "spk_7" */

@@ -124,6 +124,21 @@ tests_nano_test_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_nano_test_LDADD = $(CLI_LIBS) $(CLI_SYSLIBS) $(CMOCKA_LIBS)
 
 # pipeline
+check_PROGRAMS += tests/pipeline/activity_test
+TESTS += tests/pipeline/activity_test
+tests_pipeline_activity_test_SOURCES = tests/pipeline/activity_test.c
+tests_pipeline_activity_test_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_pipeline_activity_test_LDADD = libpipeline.a $(MODEL_LIBS) $(MODEL_SYSLIBS) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/pipeline/cluster_test
+TESTS += tests/pipeline/cluster_test
+tests_pipeline_cluster_test_SOURCES = tests/pipeline/cluster_test.c
+tests_pipeline_cluster_test_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_pipeline_cluster_test_LDADD = libpipeline.a $(MODEL_LIBS) $(MODEL_SYSLIBS) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/pipeline/speakers_test
+TESTS += tests/pipeline/speakers_test
+tests_pipeline_speakers_test_SOURCES = tests/pipeline/speakers_test.c tests/no_malloc.h tests/no_malloc.c
+tests_pipeline_speakers_test_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_pipeline_speakers_test_LDADD = libpipeline.a $(MODEL_LIBS) $(MODEL_SYSLIBS) $(CMOCKA_LIBS)
 check_PROGRAMS += tests/pipeline/sources_test
 TESTS += tests/pipeline/sources_test
 tests_pipeline_sources_test_SOURCES = tests/pipeline/sources_test.c
