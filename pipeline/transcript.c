@@ -41,6 +41,9 @@ struct wd_transcript {
     struct wd_token hypothesis[WD_JOB_MAX_TOKENS];
     uint32_t n_hypothesis;
     struct line lines[MAX_LINES];
+    uint32_t n_published;        /* words of it that are final already: whole lines, after which somebody else spoke */
+    uint32_t part;               /* its frames before this one belong to them */
+    uint32_t n_pending, pending; /* the same of lines that will be final when their voices are known; 0: none */
     bool again;                  /* this window is decoded a second time */
     float speech[WD_WINDOW_MAX_FRAMES + 64];
     char carried[CARRIED_BYTES]; /* lines settled before a cut: the instruction of the window that follows */
@@ -109,6 +112,7 @@ static void forget_window(struct wd_transcript *t)
     memset(&t->settle, 0, sizeof t->settle);
     t->n_hypothesis = 0;
     memset(t->lines, 0, sizeof t->lines);
+    t->n_published = t->part = t->n_pending = t->pending = 0;
 }
 
 static int fill_ids(int64_t n, struct wd_ids *ids, const char *what, struct wd_err *err)
@@ -125,6 +129,20 @@ static void fill_draft(const struct wd_transcript *t, struct wd_job *job)
         job->forced.ids[job->forced.n++] = t->hypothesis[i].id;
     for (uint32_t i = t->settle.n_tokens; i < t->n_hypothesis; i++)
         job->draft.ids[job->draft.n++] = t->hypothesis[i].id;
+}
+
+/* Prints of what will be decided next; what is still being said is printed along, so that less is left for the end. */
+static void fill_voices(struct wd_transcript *t, const struct wd_window *w, const struct wd_window_job *what, struct wd_job *job)
+{
+    uint32_t from = t->part, end = wd_window_frames(w);
+
+    if (what->why == WD_WINDOW_CLOSE || what->why == WD_WINDOW_FULL)
+        t->n_pending = t->pending = 0;
+    if (t->n_pending) {
+        wd_voices_fill(t->voices, w, from, t->pending, job);
+        from = t->pending;
+    }
+    wd_voices_fill(t->voices, w, from, end, job);
 }
 
 int wd_transcript_fill(struct wd_transcript *t, const struct wd_window *w, const struct wd_window_job *what, struct wd_job *job,
@@ -157,7 +175,7 @@ int wd_transcript_fill(struct wd_transcript *t, const struct wd_window *w, const
         return r;
     fill_draft(t, job);
     if (t->voices)
-        wd_voices_fill(t->voices, w, job);
+        fill_voices(t, w, what, job);
     return 0;
 }
 
@@ -327,7 +345,7 @@ static void publish_partials(struct wd_transcript *t)
         uint64_t d = digest(u->text, u->len, digest(&settled, sizeof settled, UINT64_C(0xcbf29ce484222325)));
         struct wd_event *e;
 
-        if (u->n_words == 0 || d == t->lines[i].digest)
+        if (u->n_words == 0 || first < t->n_published || d == t->lines[i].digest)
             continue;
         t->lines[i].digest = d;
         e = words_event(t, WD_EVENT_PARTIAL, first, end, settled);
@@ -339,27 +357,30 @@ static void publish_partials(struct wd_transcript *t)
     }
 }
 
-/* Words [0, n_words) are final: one event a line, cut where the voice changes. */
+/* Words [n_published, n_words) are final: one event a line, cut where the voice changes. */
 static void publish_finals(struct wd_transcript *t, uint32_t n_words)
 {
     const struct wd_parsed *p = t->parsed[0];
-    uint32_t speakers[WD_PARSE_MAX_WORDS];
+    uint32_t speakers[WD_PARSE_MAX_WORDS], begin = t->n_published;
 
+    if (n_words <= begin)
+        return;
     if (t->voices)
-        wd_voices_words(t->voices, p, t->times, n_words, speakers);
+        wd_voices_words(t->voices, p, t->times, begin, n_words, speakers);
     else
         memset(speakers, 0, sizeof speakers);
-    for (uint32_t first = 0, end; first < n_words; first = end) {
+    for (uint32_t first = begin, end; first < n_words; first = end) {
         uint32_t line = p->words[first].utterance;
         struct wd_event *e;
 
-        for (end = first + 1; end < n_words && p->words[end].utterance == line && speakers[end] == speakers[first]; end++)
+        for (end = first + 1;
+             end < n_words && p->words[end].utterance == line && speakers[end - begin] == speakers[first - begin]; end++)
             ;
         e = words_event(t, WD_EVENT_FINAL, first, end, end);
         if (!e)
             continue;
         if (t->voices)
-            wd_voices_name(t->voices, speakers[first], e);
+            wd_voices_name(t->voices, speakers[first - begin], e);
         /* A line cut in two replaces its partials once; the second part is its own event. */
         if (first == p->utterances[line].first_word)
             chain(&t->lines[line], e);
@@ -367,6 +388,41 @@ static void publish_finals(struct wd_transcript *t, uint32_t n_words)
         t->stats.words += end - first;
         wd_publish_send(t->publish, e);
     }
+    t->n_published = n_words;
+}
+
+/* The window's frames up to `end` are over, and so are its first n_words words. */
+static void publish_part(struct wd_transcript *t, const struct wd_window *w, uint32_t end, uint32_t n_words, bool good)
+{
+    if (t->voices)
+        wd_voices_part(t->voices, w, t->part, end, good ? t->parsed[0] : NULL, t->times);
+    if (good)
+        publish_finals(t, n_words);
+    t->part = end;
+    t->n_pending = t->pending = 0;
+}
+
+/* Lines that are settled whole, after which another line has begun to settle, need not wait for the end of the window. */
+static void publish_early(struct wd_transcript *t, const struct wd_window *w)
+{
+    const struct wd_parsed *p = t->parsed[0];
+    int64_t gap;
+    uint32_t frame;
+
+    if (!t->n_pending) {
+        for (uint32_t i = p->n_utterances; i-- > 1 && !t->n_pending;)
+            if (p->utterances[i].first_word > t->n_published && t->settle.n_words > p->utterances[i].first_word)
+                t->n_pending = p->utterances[i].first_word;
+        if (!t->n_pending)
+            return;
+        gap = (t->times[t->n_pending - 1].t1_ns + t->times[t->n_pending].t0_ns) / 2 - wd_window_t0_ns(w);
+        frame = gap > 0 ? (uint32_t)(gap / WD_WINDOW_FRAME_NS) : 0;
+        t->pending = frame > t->part ? frame : t->part + 1;
+    }
+    if (t->pending >= wd_window_frames(w))
+        return;
+    if (!t->voices || wd_voices_ready(t->voices, w, t->part, t->pending))
+        publish_part(t, w, t->pending, t->n_pending, true);
 }
 
 /* The lines of words [0, n_words), as the model wrote them: what the next window continues. */
@@ -399,34 +455,39 @@ static void carry(struct wd_transcript *t, uint32_t n_words)
 
 static void close_window(struct wd_transcript *t, struct wd_window *w, bool good)
 {
-    struct wd_parsed *now = good ? t->parsed[0] : NULL;
-
+    publish_part(t, w, wd_window_frames(w), good ? t->parsed[0]->n_words : 0, good);
     if (t->voices)
-        wd_voices_window(t->voices, w, wd_window_frames(w), now, t->times);
-    if (good)
-        publish_finals(t, now->n_words);
+        wd_voices_forget(t->voices);
     wd_window_close(w);
     t->again = false;
     t->carried[0] = '\0';
     forget_window(t);
 }
 
-static void cut_window(struct wd_transcript *t, struct wd_window *w, bool good)
+/* The window ends at `frame`, after n_words words; the rest is the beginning of the next one. */
+static void cut_window(struct wd_transcript *t, struct wd_window *w, uint32_t frame, uint32_t n_words, bool good)
+{
+    publish_part(t, w, frame, n_words, good);
+    if (good)
+        carry(t, n_words);
+    else
+        t->carried[0] = '\0';
+    if (t->voices)
+        wd_voices_forget(t->voices);
+    wd_window_cut(w, frame);
+    t->again = false;
+    forget_window(t);
+}
+
+static void cut_full_window(struct wd_transcript *t, struct wd_window *w, bool good)
 {
     struct wd_settle_cut cut = wd_settle_cut(&t->settle, good ? t->parsed[0] : NULL, t->times, t->speech, wd_window_frames(w),
                                              wd_window_t0_ns(w));
 
-    if (t->voices)
-        wd_voices_window(t->voices, w, cut.frame, good ? t->parsed[0] : NULL, t->times);
-    if (good) {
-        publish_finals(t, cut.n_words);
-        carry(t, cut.n_words);
-    } else {
-        t->carried[0] = '\0';
-    }
-    wd_window_cut(w, cut.frame);
-    t->again = false;
-    forget_window(t);
+    /* What is final stays before the cut. */
+    if (cut.frame <= t->part && t->part + 1 < wd_window_frames(w))
+        cut.frame = t->part + 1;
+    cut_window(t, w, cut.frame, cut.n_words, good);
 }
 
 /* A bad answer: the window once more from its first frame; if it is bad again, it is given up. */
@@ -434,6 +495,21 @@ static void bad_answer(struct wd_transcript *t, struct wd_window *w, const struc
 {
     int64_t at = wd_window_t0_ns(w);
 
+    /* Lines that are final must not be heard again: the window begins anew behind them. */
+    if (t->n_published && t->part < wd_window_frames(w)) {
+        uint32_t part = t->part;
+
+        t->stats.again++;
+        wd_publish_notice(t->publish, at, "again", "the window at %.1f s is decoded anew from %.1f s on: %s", (double)at / 1e9,
+                          (double)(at + part * WD_WINDOW_FRAME_NS) / 1e9, why);
+        t->carried[0] = '\0';
+        if (t->voices)
+            wd_voices_forget(t->voices);
+        wd_window_cut(w, part);
+        forget_window(t);
+        t->again = true;
+        return;
+    }
     if (!t->again) {
         t->again = true;
         t->stats.again++;
@@ -448,7 +524,7 @@ static void bad_answer(struct wd_transcript *t, struct wd_window *w, const struc
     t->stats.bad++;
     wd_publish_notice(t->publish, at, "undecodable", "the window at %.1f s gave no transcript: %s", (double)at / 1e9, why);
     if (what->why == WD_WINDOW_FULL)
-        cut_window(t, w, false);
+        cut_full_window(t, w, false);
     else
         close_window(t, w, false);
 }
@@ -479,10 +555,11 @@ void wd_transcript_take(struct wd_transcript *t, struct wd_window *w, const stru
         break;
     case WD_WINDOW_FULL:
         wd_settle_tick(&t->settle, t->before ? t->parsed[1] : NULL, now, t->times, wd_window_t1_ns(w), WD_SETTLE_HOLD_NS);
-        cut_window(t, w, true);
+        cut_full_window(t, w, true);
         break;
     case WD_WINDOW_TICK:
         wd_settle_tick(&t->settle, t->before ? t->parsed[1] : NULL, now, t->times, wd_window_t1_ns(w), WD_SETTLE_HOLD_NS);
+        publish_early(t, w);
         if (t->opts.partials)
             publish_partials(t);
         t->before = true;

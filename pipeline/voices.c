@@ -57,15 +57,42 @@ static int find(const struct wd_voices *v, const struct wd_speakers_piece *p)
     return -1;
 }
 
-static void plan(struct wd_voices *v, const struct wd_window *w, uint32_t n_frames)
+/* The print that shares most sound with a piece; -1: none does. */
+static int nearest(const struct wd_voices *v, const struct wd_speakers_piece *p)
+{
+    uint32_t best = 0;
+    int found = -1;
+
+    for (uint32_t i = 0; i < v->n_prints; i++) {
+        const struct wd_speakers_piece *k = &v->keys[i];
+        uint32_t from = k->start > p->start ? k->start : p->start;
+        uint32_t to = k->start + k->n < p->start + p->n ? k->start + k->n : p->start + p->n;
+
+        if (to > from && to - from > best) {
+            best = to - from;
+            found = (int)i;
+        }
+    }
+    return found;
+}
+
+/* What frames [from, to) need; its starts are samples from `from` on. */
+static void plan(struct wd_voices *v, const struct wd_window *w, uint32_t from, uint32_t to)
 {
     float p[WD_SPEAKERS_MAX_FRAMES];
+    uint32_t n = to > from ? to - from : 0;
 
-    if (n_frames > WD_SPEAKERS_MAX_FRAMES)
-        n_frames = WD_SPEAKERS_MAX_FRAMES;
-    for (uint32_t i = 0; i < n_frames; i++)
-        p[i] = wd_window_p(w, i);
-    wd_speakers_plan(p, n_frames, &v->plan);
+    if (n > WD_SPEAKERS_MAX_FRAMES)
+        n = WD_SPEAKERS_MAX_FRAMES;
+    for (uint32_t i = 0; i < n; i++)
+        p[i] = wd_window_p(w, from + i);
+    wd_speakers_plan(p, n, &v->plan);
+}
+
+/* A piece's place in the window. */
+static struct wd_speakers_piece placed(const struct wd_speakers_piece *p, uint32_t from)
+{
+    return (struct wd_speakers_piece){.start = from * WD_WINDOW_SAMPLES + p->start, .n = p->n};
 }
 
 /* n samples of the window from `start`; what lies outside is silence. */
@@ -84,21 +111,32 @@ static void copy_samples(const struct wd_window *w, uint32_t start, uint32_t n, 
     }
 }
 
-void wd_voices_fill(struct wd_voices *v, const struct wd_window *w, struct wd_job *job)
+void wd_voices_fill(struct wd_voices *v, const struct wd_window *w, uint32_t from, uint32_t to, struct wd_job *job)
 {
-    plan(v, w, wd_window_frames(w));
-    job->n_pieces = 0;
+    plan(v, w, from, to);
     for (uint32_t i = 0; i < v->plan.n_pieces && job->n_pieces < WD_JOB_MAX_PIECES; i++) {
-        const struct wd_speakers_piece *p = &v->plan.pieces[i];
-        struct wd_piece *to = &job->pieces[job->n_pieces];
+        struct wd_speakers_piece p = placed(&v->plan.pieces[i], from);
+        struct wd_piece *to_print = &job->pieces[job->n_pieces];
 
-        if (find(v, p) >= 0)
+        if (find(v, &p) >= 0)
             continue;
-        to->start = p->start;
-        to->n_samples = p->n;
-        copy_samples(w, p->start, p->n, to->pcm);
+        to_print->start = p.start;
+        to_print->n_samples = p.n;
+        copy_samples(w, p.start, p.n, to_print->pcm);
         job->n_pieces++;
     }
+}
+
+bool wd_voices_ready(struct wd_voices *v, const struct wd_window *w, uint32_t from, uint32_t to)
+{
+    plan(v, w, from, to);
+    for (uint32_t i = 0; i < v->plan.n_pieces; i++) {
+        struct wd_speakers_piece p = placed(&v->plan.pieces[i], from);
+
+        if (find(v, &p) < 0)
+            return false;
+    }
+    return true;
 }
 
 void wd_voices_take(struct wd_voices *v, const struct wd_job *job)
@@ -170,47 +208,60 @@ static void publish_turns(struct wd_voices *v)
     }
 }
 
-void wd_voices_window(struct wd_voices *v, const struct wd_window *w, uint32_t n_frames, const struct wd_parsed *parsed,
-                      const struct wd_align_time *times)
+void wd_voices_part(struct wd_voices *v, const struct wd_window *w, uint32_t from, uint32_t to, const struct wd_parsed *parsed,
+                    const struct wd_align_time *times)
 {
-    int64_t hints[WD_PARSE_MAX_UTTERANCES], t0 = wd_window_t0_ns(w);
+    int64_t hints[WD_PARSE_MAX_UTTERANCES], t0 = wd_window_t0_ns(w) + from * WD_WINDOW_FRAME_NS, t1 = wd_window_t0_ns(w) + to * WD_WINDOW_FRAME_NS;
     uint32_t n_hints = 0;
 
-    plan(v, w, wd_window_frames(w));
+    if (to <= from)
+        return;
+    plan(v, w, from, to);
     for (uint32_t i = 0; i < v->plan.n_pieces; i++) {
-        int k = find(v, &v->plan.pieces[i]);
+        struct wd_speakers_piece p = placed(&v->plan.pieces[i], from);
+        int k = find(v, &p);
 
-        /* Every piece of the plan was in the last job, which had the same frames. */
+        /* Only after a cut, which moves the end of the last stretch: the print of the nearest place. */
+        if (k < 0)
+            k = nearest(v, &p);
         if (k < 0)
             memset(v->ordered[i], 0, sizeof v->ordered[i]);
         else
             memcpy(v->ordered[i], v->prints[k], sizeof v->ordered[i]);
     }
-    for (uint32_t i = 0; parsed && i < parsed->n_utterances; i++)
-        if (parsed->utterances[i].n_words && times[parsed->utterances[i].first_word].t0_ns > t0)
-            hints[n_hints++] = times[parsed->utterances[i].first_word].t0_ns;
-    v->n_prints = 0;
-    if (wd_speakers_add(v->speakers, t0, &v->plan, n_frames, (const float(*)[WD_VOICE_DIM])v->ordered, hints, n_hints) < 0)
+    for (uint32_t i = 0; parsed && i < parsed->n_utterances; i++) {
+        int64_t begins = parsed->utterances[i].n_words ? times[parsed->utterances[i].first_word].t0_ns : t0;
+
+        if (begins > t0 && begins < t1)
+            hints[n_hints++] = begins;
+    }
+    if (wd_speakers_add(v->speakers, t0, &v->plan, to - from, (const float(*)[WD_VOICE_DIM])v->ordered, hints, n_hints) < 0)
         return;
     publish_relabels(v, t0);
     publish_turns(v);
 }
 
-void wd_voices_words(const struct wd_voices *v, const struct wd_parsed *parsed, const struct wd_align_time *times, uint32_t n_words,
+void wd_voices_forget(struct wd_voices *v)
+{
+    v->n_prints = 0;
+}
+
+void wd_voices_words(const struct wd_voices *v, const struct wd_parsed *parsed, const struct wd_align_time *times, uint32_t first, uint32_t end,
                      uint32_t *ret)
 {
-    for (uint32_t i = 0; i < n_words; i++)
-        ret[i] = wd_speakers_at(v->speakers, times[i].t0_ns, times[i].t1_ns, NULL);
-    for (uint32_t i = 0; i < n_words; i++) {
+    for (uint32_t i = first; i < end; i++)
+        ret[i - first] = wd_speakers_at(v->speakers, times[i].t0_ns, times[i].t1_ns, NULL);
+    for (uint32_t i = first; i < end; i++) {
         uint16_t line = parsed->words[i].utterance;
-        bool begins = i == 0 || parsed->words[i - 1].utterance != line, ends = i + 1 == n_words || parsed->words[i + 1].utterance != line;
+        bool begins = i == first || parsed->words[i - 1].utterance != line, ends = i + 1 == end || parsed->words[i + 1].utterance != line;
+        uint32_t *who = &ret[i - first];
 
         if (times[i].t1_ns - times[i].t0_ns >= SHORT_WORD_NS)
             continue;
-        if (!begins && ret[i - 1] != ret[i] && (ends || ret[i + 1] != ret[i]))
-            ret[i] = ret[i - 1];
-        else if (begins && !ends && ret[i + 1] != ret[i])
-            ret[i] = ret[i + 1];
+        if (!begins && who[-1] != who[0] && (ends || who[1] != who[0]))
+            who[0] = who[-1];
+        else if (begins && !ends && who[1] != who[0])
+            who[0] = who[1];
     }
 }
 

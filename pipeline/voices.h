@@ -14,18 +14,22 @@ struct wd_voices;
 int wd_voices_new(struct wd_publish *publish, struct wd_voices **ret, struct wd_err *err);
 struct wd_voices *wd_voices_free(struct wd_voices *v);
 
-/* Puts into the job those pieces of the window that were not printed yet. */
-void wd_voices_fill(struct wd_voices *v, const struct wd_window *w, struct wd_job *job);
-/* Their prints have come. */
+/* A window is heard in parts: [0, from) was decided before. Puts into the job those pieces of frames [from, to) that were not printed yet. */
+void wd_voices_fill(struct wd_voices *v, const struct wd_window *w, uint32_t from, uint32_t to, struct wd_job *job);
+/* Prints have come. */
 void wd_voices_take(struct wd_voices *v, const struct wd_job *job);
+/* Are all prints of this part there? */
+bool wd_voices_ready(struct wd_voices *v, const struct wd_window *w, uint32_t from, uint32_t to);
 
-/* The first n_frames of the window are over: who spoke in them is decided, turns and changes of speakers are published. parsed, times: what was said,
- * NULL when that is not known; where a line begins somebody else may. */
-void wd_voices_window(struct wd_voices *v, const struct wd_window *w, uint32_t n_frames, const struct wd_parsed *parsed,
-                      const struct wd_align_time *times);
-/* A speaker for each of the first n_words words of that window, 0: not known. A word is never cut, and a single short one at the border of a line
+/* Frames [from, to) are over: who spoke in them is decided, turns and changes of speakers are published. parsed, times: what was said, NULL when that is
+ * not known; where a line begins somebody else may. */
+void wd_voices_part(struct wd_voices *v, const struct wd_window *w, uint32_t from, uint32_t to, const struct wd_parsed *parsed,
+                    const struct wd_align_time *times);
+/* The window is given back: its prints are of no use any more. */
+void wd_voices_forget(struct wd_voices *v);
+/* A speaker for each of words [first, end), which lie in that part; 0: not known. A word is never cut, and a single short one at the border of a line
  * does not change hands. */
-void wd_voices_words(const struct wd_voices *v, const struct wd_parsed *parsed, const struct wd_align_time *times, uint32_t n_words,
+void wd_voices_words(const struct wd_voices *v, const struct wd_parsed *parsed, const struct wd_align_time *times, uint32_t first, uint32_t end,
                      uint32_t *ret_speakers);
 /* The event's speaker: one of wd_voices_words(), as sure as the sound between the event's times is. */
 void wd_voices_name(const struct wd_voices *v, uint32_t speaker, struct wd_event *e);

@@ -335,7 +335,7 @@ int wd_window_close(struct wd_window *w)
 
 int wd_window_cut(struct wd_window *w, uint32_t frame)
 {
-    if (w->wait != WAIT_CUT || frame == 0 || frame >= w->fed)
+    if (!w->open || frame == 0 || frame >= w->fed)
         return -EINVAL;
     w->stats.cuts++;
     give_back(w, frame);

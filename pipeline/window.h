@@ -67,8 +67,8 @@ bool wd_window_ready(const struct wd_window *w);
 void wd_window_again(struct wd_window *w);
 /* After CLOSE or FULL: the window is over, its frames are given back. -EINVAL otherwise. */
 int wd_window_close(struct wd_window *w);
-/* After FULL: the window ends before `frame` (1..n - 1), which is the first of the next. -EINVAL
- * otherwise. */
+/* After FULL, and after any other job of an open window: it ends before `frame` (1..n - 1), which is
+ * the first of the next. -EINVAL otherwise. */
 int wd_window_cut(struct wd_window *w, uint32_t frame);
 
 /* Partials every so often; as tick_ns above. */
