@@ -143,7 +143,8 @@ static void weigh(struct axis *a, double *w)
         a->first[o] = (uint32_t)x0;
         a->n[o] = n;
     }
-    for (a->prec = 0; a->prec < 22 && (int64_t)(0.5 + most * (double)(INT64_C(2) << a->prec)) < 32768; a->prec++)
+    /* 0 in the reference; weights sum to 1, so it always ends far above */
+    for (a->prec = 1; a->prec < 22 && (int64_t)(0.5 + most * (double)(INT64_C(2) << a->prec)) < 32768; a->prec++)
         ;
     for (uint32_t o = 0; o < a->out; o++) {
         for (uint32_t j = 0; j < a->n[o]; j++) {

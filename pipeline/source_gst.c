@@ -95,8 +95,10 @@ static bool wants(const struct session *s, bool video)
 
 static void set_up_sink(struct session *s, GstElement *sink, bool video)
 {
-    GstCaps *caps = gst_caps_from_string(video ? "video/x-raw,format=RGB"
-                                               : "audio/x-raw,format=" GST_AUDIO_NE(F32) ",layout=interleaved");
+    GstCaps *caps = video ? gst_caps_new_simple("video/x-raw", "format", G_TYPE_STRING, "RGB", NULL)
+                          : gst_caps_new_simple("audio/x-raw", "format", G_TYPE_STRING,
+                                                gst_audio_format_to_string(GST_AUDIO_FORMAT_F32), "layout", G_TYPE_STRING,
+                                                "interleaved", NULL);
     bool wait = s->opts->realtime && !s->is_live && !wd_feed_flat_out(s->feed);
 
     g_object_set(sink, "caps", caps, "sync", (gboolean)wait, "max-buffers", video ? 4u : 64u, "emit-signals", FALSE, NULL);

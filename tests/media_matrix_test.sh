@@ -1,6 +1,7 @@
 #!/bin/sh
 # media_matrix_test.sh - containers, codecs, rates, channels and picture sizes, made with ffmpeg and played through the input;
-# then files that are cut or damaged. WD_MATRIX_SEED repeats a run's random places.
+# then files that are cut or damaged. WD_MATRIX_SEED repeats a run's random places,
+# WD_MATRIX_CUTS says how many they are.
 set -u
 
 dump=${builddir:-.}/tests/pipeline/dump_input
@@ -13,6 +14,7 @@ trap 'exit 99' HUP INT TERM
 ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}exitcode=98"
 UBSAN_OPTIONS="${UBSAN_OPTIONS:+$UBSAN_OPTIONS:}exitcode=98"
 export ASAN_OPTIONS UBSAN_OPTIONS
+cuts=${WD_MATRIX_CUTS:-34} # of each of three files
 seed=${WD_MATRIX_SEED:-$(date +%s)}
 failed=0 passed=0 skipped=0
 
@@ -258,7 +260,7 @@ make_media -f lavfi -i "aevalsrc='$tone':s=16000:d=3:c=mono" -c:a flac "$dir/who
 for kind in mp4 mkv flac; do
     [ -s "$dir/whole.$kind" ] || continue
     bytes=$(wc -c <"$dir/whole.$kind")
-    for at in $(random 100 "$bytes"); do
+    for at in $(random "$cuts" "$bytes"); do
         head -c "$at" "$dir/whole.$kind" >"$dir/cut.$kind"
         survive "$kind cut at $at" cut.$kind
     done
