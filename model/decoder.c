@@ -248,7 +248,7 @@ static void rotate_row(void *ctx, uint32_t r)
             if (shape->layers[l].full == (kind == 1)) {
                 const struct wd_layer_shape *ls = &shape->layers[l];
 
-                wd_ops_rope_angles(ls->theta, ls->head_dim, ls->n_rotated, p->first + (r - p->row),
+                wd_ops_rope_angles((double)ls->theta, ls->head_dim, ls->n_rotated, p->first + (r - p->row),
                                    s->cos[kind] + (size_t)r * s->rotated[kind],
                                    s->sin[kind] + (size_t)r * s->rotated[kind]);
                 break;
