@@ -9,7 +9,8 @@ int wd_cli_model_eval(int argc, char **argv);
 int wd_cli_transcribe(int argc, char **argv);
 int wd_cli_bench(int argc, char **argv);
 
-/* The sysexits code for a failure: no such file 66, bad data 65, no permission 77, no memory or other resources 71, otherwise 70. */
+/* The sysexits code for a failure: bad data 65, no such file or device 66, a peer that does not answer 69, no memory or other
+ * resources 71, reading or writing fails 74, no permission 77, otherwise 70. Usage is 64, an output that cannot be made 73. */
 int wd_cli_exit(int code);
 /* "witness: ..." to stderr; returns wd_cli_exit(err->code). */
 int wd_cli_fail(const struct wd_err *err);

@@ -35,12 +35,27 @@ int wd_cli_exit(int code)
     case ENOENT:
     case ENOTDIR:
     case EISDIR:
+    case ENXIO:
+    case ENODEV:
+    case ELOOP:
+    case ENAMETOOLONG:
         return EX_NOINPUT;
     case EINVAL:
     case ENOTSUP:
     case ERANGE:
     case EILSEQ:
+    case EBADMSG:
+    case ENODATA:
+    case EOVERFLOW:
         return EX_DATAERR;
+    case ECONNREFUSED:
+    case ECONNRESET:
+    case ECONNABORTED:
+    case EHOSTUNREACH:
+    case ENETUNREACH:
+    case ETIMEDOUT:
+    case EPIPE:
+        return EX_UNAVAILABLE;
     case EACCES:
     case EPERM:
         return EX_NOPERM;

@@ -10,6 +10,7 @@
 #include "sinks/sink.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <limits.h>
 #include <signal.h>
@@ -19,6 +20,8 @@
 #include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
+
+#define NAME_BYTES 128
 
 struct format {
     const char *name, *sink, *suffix;
@@ -30,7 +33,8 @@ static const struct format formats[] = {
 
 struct args {
     const struct format *format;
-    const char *out, *model, *mmproj, *language, *threads, *prompts;
+    const char *out, *model, *mmproj, *language, *prompts;
+    long threads;
     bool stats, quiet, no_scenes, no_speakers, partials, realtime;
     char **files;
     int n_files;
@@ -70,6 +74,7 @@ static int parse(int argc, char **argv, struct args *a)
         {"quiet", no_argument, NULL, 'q'},             {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
+    char *end;
     int c;
 
     *a = (struct args){.format = &formats[0]};
@@ -99,7 +104,12 @@ static int parse(int argc, char **argv, struct args *a)
             a->language = optarg;
             break;
         case THREADS:
-            a->threads = optarg;
+            errno = 0;
+            a->threads = strtol(optarg, &end, 10);
+            if (errno || end == optarg || *end || a->threads < 0 || a->threads > 256) {
+                fprintf(stderr, "witness: --threads: expected a number from 0 to 256, got '%s'\n", optarg);
+                return EX_USAGE;
+            }
             break;
         case PROMPTS:
             a->prompts = optarg;
@@ -162,6 +172,58 @@ static void name_of(const char *file, char *name, size_t cap)
         snprintf(name, cap, "recording");
 }
 
+/* Where what is written about this recording goes. */
+static void output_of(const struct args *a, const char *file, char *path, size_t cap)
+{
+    char name[NAME_BYTES];
+
+    name_of(file, name, sizeof name);
+    if (is_folder(a->out))
+        snprintf(path, cap, "%s/%s.%s", a->out, name, a->format->suffix);
+    else
+        snprintf(path, cap, "%s", a->out ? a->out : "-");
+}
+
+/* Before the model is read: can it be written there, and is it not the recording itself? EX_OK, or the code to exit with. */
+static int check_output(const char *path, const char *file)
+{
+    struct stat in, out;
+    int fd;
+
+    if (strcmp(path, "-") == 0)
+        return EX_OK;
+    if (stat(path, &out) == 0 && S_ISREG(out.st_mode) && stat(file, &in) == 0 && in.st_dev == out.st_dev && in.st_ino == out.st_ino) {
+        fprintf(stderr, "witness: %s: the recording itself would be overwritten\n", path);
+        return EX_CANTCREAT;
+    }
+    fd = open(path, O_WRONLY | O_CREAT | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0644);
+    if (fd < 0) {
+        fprintf(stderr, "witness: %s: cannot write: %s\n", path, strerror(errno));
+        return EX_CANTCREAT;
+    }
+    close(fd);
+    return EX_OK;
+}
+
+/* "a.mkv" and "a.wav" would both become "a.txt". */
+static int check_names(const struct args *a)
+{
+    char one[NAME_BYTES], two[NAME_BYTES];
+
+    for (int i = 1; is_folder(a->out) && i < a->n_files; i++) {
+        name_of(a->files[i], one, sizeof one);
+        for (int k = 0; k < i; k++) {
+            name_of(a->files[k], two, sizeof two);
+            if (strcmp(one, two) == 0) {
+                fprintf(stderr, "witness: %s and %s would both be written to %s/%s.%s\n", a->files[k], a->files[i], a->out, one,
+                        a->format->suffix);
+                return EX_USAGE;
+            }
+        }
+    }
+    return EX_OK;
+}
+
 static int set(const struct wd_opt *rows, void *object, const char *key, const char *value, struct wd_err *err)
 {
     const struct wd_opt *row = wd_opt_find(rows, key);
@@ -182,17 +244,13 @@ static int replace(char **field, const char *value, struct wd_err *err)
     return 0;
 }
 
-static int add_sink(struct wd_config *c, const struct args *a, const char *name, struct wd_err *err)
+static int add_sink(struct wd_config *c, const struct args *a, const char *path, struct wd_err *err)
 {
     const struct wd_sink_type *type = wd_sink_type_find(a->format->sink);
-    char path[PATH_MAX];
     int r;
 
     if (!type)
         return wd_err_set(err, -ENOTSUP, "this build cannot write %s", a->format->name);
-    snprintf(path, sizeof path, "%s", a->out ? a->out : "-");
-    if (is_folder(a->out))
-        snprintf(path, sizeof path, "%s/%s.%s", a->out, name, a->format->suffix);
     c->sinks = calloc(1, sizeof *c->sinks);
     if (!c->sinks)
         return wd_err_set(err, -ENOMEM, "out of memory");
@@ -210,12 +268,12 @@ static int add_sink(struct wd_config *c, const struct args *a, const char *name,
     return r;
 }
 
-static int configure(const struct args *a, const char *file, struct wd_config **ret, struct wd_err *err)
+static int configure(const struct args *a, const char *file, const char *path, struct wd_config **ret, struct wd_err *err)
 {
     const struct wd_source_type *ffmpeg = wd_source_type_find("ffmpeg");
     struct wd_config_stream *s;
     struct wd_config *c;
-    char name[128];
+    char name[NAME_BYTES];
     int r = wd_config_new(&c, err);
 
     if (r < 0)
@@ -226,14 +284,7 @@ static int configure(const struct args *a, const char *file, struct wd_config **
         r = replace(&c->model.mmproj, a->mmproj, err);
     if (r == 0)
         r = replace(&c->model.prompts, a->prompts, err);
-    if (r == 0 && a->threads) {
-        char *end;
-
-        errno = 0;
-        c->model.threads = strtol(a->threads, &end, 10);
-        if (errno || *end || c->model.threads < 0 || c->model.threads > 256)
-            r = wd_err_set(err, -EINVAL, "--threads: expected a number from 0 to 256, got '%s'", a->threads);
-    }
+    c->model.threads = a->threads;
     if (r == 0)
         r = wd_config_add_stream(c, name, &s, err);
     if (r == 0)
@@ -250,8 +301,10 @@ static int configure(const struct args *a, const char *file, struct wd_config **
         r = set(ffmpeg->opts, s->source_opts, "url", file, err);
     if (r == 0)
         r = set(ffmpeg->opts, s->source_opts, "realtime", a->realtime ? "true" : "false", err);
+    if (r == 0) /* a recording has an end; a peer that is lost is one, too */
+        r = set(ffmpeg->opts, s->source_opts, "reconnect", "never", err);
     if (r == 0)
-        r = add_sink(c, a, name, err);
+        r = add_sink(c, a, path, err);
     if (r < 0) {
         wd_config_free(c);
         return r;
@@ -268,15 +321,20 @@ static int one_file(const struct args *a, const char *file)
     struct wd_progress *progress = NULL;
     struct wd_err err = {0};
     const char *reason;
+    char path[PATH_MAX];
     uv_loop_t loop;
     int r, caught = 0;
 
+    output_of(a, file, path, sizeof path);
+    r = check_output(path, file);
+    if (r != EX_OK)
+        return r;
     r = uv_loop_init(&loop);
     if (r < 0) {
         fprintf(stderr, "witness: %s\n", uv_strerror(r));
         return EX_OSERR;
     }
-    r = configure(a, file, &config, &err);
+    r = configure(a, file, path, &config, &err);
     if (r == 0)
         r = wd_core_new(&loop, config, &core, &err);
     if (r == 0)
@@ -288,8 +346,8 @@ static int one_file(const struct args *a, const char *file)
     if (r == 0) {
         wd_core_run(core);
         r = wd_core_stream_error(core, 0, &reason);
-        if (r < 0)
-            wd_err_set(&err, r, "%s: %s", file, reason);
+        if (r < 0) /* most begin with the file's name already */
+            wd_err_set(&err, r, "%s%s%s", strstr(reason, file) ? "" : file, strstr(reason, file) ? "" : ": ", reason);
         caught = wd_signals_caught(signals);
         if (r == 0 && wd_core_events_lost(core))
             r = wd_err_set(&err, -EIO, "%s: %llu events could not be written", file, (unsigned long long)wd_core_events_lost(core));
@@ -318,6 +376,9 @@ int wd_cli_transcribe(int argc, char **argv)
         fprintf(stderr, "witness: -o must be a folder for several recordings, '%s' is none\n", a.out);
         return EX_USAGE;
     }
+    code = check_names(&a);
+    if (code != EX_OK)
+        return code;
     signal(SIGPIPE, SIG_IGN);
     wd_log_init(WD_LOG_WARNING, 0);
     code = EX_OK;

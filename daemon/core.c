@@ -22,12 +22,13 @@
 #define MAX_SINKS 64
 
 struct one_stream {
+    struct wd_core *core;
     struct wd_stream *stream;
     struct wd_profile *profile;
     struct wd_stream_status last; /* when it was closed */
     int error;
     char reason[256];
-    bool ended, closed;
+    bool ended;
 };
 
 struct wd_core {
@@ -96,16 +97,13 @@ static void all_closed(void *ctx)
     c->worker = NULL;
 }
 
+/* Sources close in any order. */
 static void stream_closed(void *ctx)
 {
-    struct wd_core *c = ctx;
+    struct one_stream *s = ctx;
+    struct wd_core *c = s->core;
 
-    for (size_t i = 0; i < c->n_streams; i++)
-        if (c->streams[i].ended && !c->streams[i].closed) {
-            c->streams[i].closed = true;
-            c->streams[i].stream = wd_stream_free(c->streams[i].stream);
-            break;
-        }
+    s->stream = wd_stream_free(s->stream);
     for (size_t i = 0; i < c->n_streams; i++)
         if (c->streams[i].stream)
             return;
@@ -145,7 +143,7 @@ static void finish(struct wd_core *c)
         n++;
     }
     for (size_t i = 0; i < n; i++)
-        wd_stream_close(c->streams[i].stream, stream_closed, c);
+        wd_stream_close(c->streams[i].stream, stream_closed, &c->streams[i]);
 }
 
 static void dispatch_end(uv_idle_t *idle)
@@ -308,6 +306,8 @@ int wd_core_new(uv_loop_t *loop, struct wd_config *config, struct wd_core **ret,
     }
     uv_idle_init(loop, c->dispatch);
     c->dispatch->data = c;
+    for (size_t i = 0; i < c->n_streams; i++)
+        c->streams[i].core = c;
     r = open_model(c, err);
     if (r == 0)
         r = find_profiles(c, err);
@@ -367,15 +367,19 @@ static void dispatch_closed(uv_handle_t *h)
 /* What was built but never ran: streams have no source yet, the worker no job. */
 static void abandon(struct wd_core *c)
 {
+    bool any = false;
+
     if (c->finishing)
         return;
     c->finishing = true;
     for (size_t i = 0; i < c->n_streams; i++) {
         c->streams[i].ended = true;
-        if (c->streams[i].stream)
-            wd_stream_close(c->streams[i].stream, stream_closed, c);
+        any |= c->streams[i].stream != NULL;
     }
-    if (c->worker && !c->streams[0].stream)
+    for (size_t i = 0; i < c->n_streams; i++)
+        if (c->streams[i].stream)
+            wd_stream_close(c->streams[i].stream, stream_closed, &c->streams[i]);
+    if (!any) /* otherwise the last stream does */
         wd_worker_close(c->worker, all_closed, c);
     wd_core_run(c);
 }

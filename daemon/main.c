@@ -103,8 +103,10 @@ static int run(const struct args *a, struct wd_config *config)
         return EX_OSERR;
     }
     r = wd_core_new(&loop, config, &core, &err);
-    if (r < 0)
-        return fail(&err, r == -ENOENT ? EX_NOINPUT : EX_CONFIG);
+    if (r < 0) {
+        code = fail(&err, r == -ENOENT ? EX_NOINPUT : EX_CONFIG);
+        goto out;
+    }
     r = wd_signals_new(&loop, core, &signals, &err);
     if (r == 0)
         r = wd_core_start(core, &err);
