@@ -111,8 +111,7 @@ def main():
         for x, (c, ink, bold) in enumerate(row):
             if c != " ":
                 draw.text((pad + x * cell_w, bar + pad + y * cell_h), c, font=heavy if bold else regular, fill=ink)
-    # Few colours: a palette halves the file.
-    image.quantize(colors=64, dither=Image.Dither.NONE).save(a.out, optimize=True)
+    image.save(a.out, optimize=True)
 
 
 if __name__ == "__main__":
