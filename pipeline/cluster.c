@@ -1,6 +1,7 @@
 /* pipeline/cluster.c - average linkage: all joins first, then how many of them hold. */
 #include "pipeline/cluster.h"
 #include <errno.h>
+#include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +18,9 @@ struct wd_cluster {
     float *alike;    /* [max][max] */
     float *weight;
     uint32_t *best;  /* the most alike of each that is still there */
-    bool *gone;
+    float *bound;    /* how alike: an upper bound where `stale` */
+    bool *stale;
+    uint32_t *live, n_live; /* those still there, in order */
     struct join *joins;
 };
 
@@ -26,7 +29,8 @@ int wd_cluster_new(uint32_t max, struct wd_cluster **ret, struct wd_err *err)
     struct wd_cluster *c = calloc(1, sizeof *c);
 
     if (!c || !(c->alike = calloc((size_t)max * max, sizeof *c->alike)) || !(c->weight = calloc(max, sizeof *c->weight)) ||
-        !(c->best = calloc(max, sizeof *c->best)) || !(c->gone = calloc(max, sizeof *c->gone)) ||
+        !(c->best = calloc(max, sizeof *c->best)) || !(c->bound = calloc(max, sizeof *c->bound)) ||
+        !(c->live = calloc(max, sizeof *c->live)) || !(c->stale = calloc(max, sizeof *c->stale)) ||
         !(c->joins = calloc(max, sizeof *c->joins))) {
         wd_cluster_free(c);
         return wd_err_set(err, -ENOMEM, "speakers: out of memory");
@@ -41,7 +45,9 @@ struct wd_cluster *wd_cluster_free(struct wd_cluster *c)
     if (!c)
         return NULL;
     free(c->joins);
-    free(c->gone);
+    free(c->stale);
+    free(c->live);
+    free(c->bound);
     free(c->best);
     free(c->weight);
     free(c->alike);
@@ -49,54 +55,65 @@ struct wd_cluster *wd_cluster_free(struct wd_cluster *c)
     return NULL;
 }
 
-static void find_best(struct wd_cluster *c, uint32_t i, uint32_t n)
+static void find_best(struct wd_cluster *c, uint32_t i)
 {
     const float *row = c->alike + (size_t)i * c->max;
+    uint32_t best = NOBODY;
+    float most = -INFINITY;
 
-    c->best[i] = NOBODY;
-    for (uint32_t j = 0; j < n; j++)
-        if (j != i && !c->gone[j] && (c->best[i] == NOBODY || row[j] > row[c->best[i]]))
-            c->best[i] = j;
+    for (uint32_t l = 0; l < c->n_live; l++) {
+        uint32_t j = c->live[l];
+
+        if (row[j] > most && j != i) {
+            most = row[j];
+            best = j;
+        }
+    }
+    c->best[i] = best;
+    c->bound[i] = most;
+    c->stale[i] = false;
 }
 
-/* j goes into i: the mean over pairs of members. Nobody becomes more alike by it, so that only those whose best it was must look again. */
-static void join(struct wd_cluster *c, uint32_t i, uint32_t j, uint32_t n)
+/* j goes into i: the mean over pairs of members. Nobody becomes more alike by it: what the others know stays an upper bound. */
+static void join(struct wd_cluster *c, uint32_t i, uint32_t j)
 {
     float wi = c->weight[i], wj = c->weight[j];
+    uint32_t at = 0;
 
-    c->gone[j] = true;
+    for (uint32_t l = 0; l < c->n_live; l++)
+        if (c->live[l] != j)
+            c->live[at++] = c->live[l];
+    c->n_live = at;
     c->weight[i] = wi + wj;
-    for (uint32_t k = 0; k < n; k++) {
+    c->stale[i] = true;
+    for (uint32_t l = 0; l < c->n_live; l++) {
+        uint32_t k = c->live[l];
         float *to_i = &c->alike[(size_t)i * c->max + k];
 
-        if (c->gone[k] || k == i)
+        if (k == i)
             continue;
         *to_i = (wi * *to_i + wj * c->alike[(size_t)j * c->max + k]) / (wi + wj);
         c->alike[(size_t)k * c->max + i] = *to_i;
+        c->stale[k] = c->stale[k] || c->best[k] == i || c->best[k] == j;
     }
-    find_best(c, i, n);
-    for (uint32_t k = 0; k < n; k++)
-        if (!c->gone[k] && k != i && (c->best[k] == i || c->best[k] == j))
-            find_best(c, k, n);
 }
 
 static void join_all(struct wd_cluster *c, uint32_t n)
 {
     for (uint32_t done = 0; done + 1 < n; done++) {
-        uint32_t a = NOBODY, b;
-        float height = 0.0f;
+        uint32_t a, b;
 
-        for (uint32_t i = 0; i < n; i++) {
-            float h = c->gone[i] ? 0.0f : c->alike[(size_t)i * c->max + c->best[i]];
-
-            if (!c->gone[i] && (a == NOBODY || h > height)) {
-                a = i;
-                height = h;
-            }
+        for (;;) { /* the greatest bound, until it is one that holds */
+            a = c->live[0];
+            for (uint32_t l = 1; l < c->n_live; l++)
+                a = c->bound[c->live[l]] > c->bound[a] ? c->live[l] : a;
+            if (!c->stale[a])
+                break;
+            find_best(c, a);
         }
         b = c->best[a];
-        c->joins[done] = (struct join){a < b ? a : b, a < b ? b : a, height};
-        join(c, c->joins[done].into, c->joins[done].from, n);
+        c->joins[done] = (struct join){a < b ? a : b, a < b ? b : a, c->bound[a]};
+        join(c, c->joins[done].into, c->joins[done].from);
     }
 }
 
@@ -137,11 +154,12 @@ uint32_t wd_cluster_run(struct wd_cluster *c, const float *alike, uint32_t strid
     for (uint32_t i = 0; i < n; i++) {
         memcpy(c->alike + (size_t)i * c->max, alike + (size_t)i * stride, n * sizeof *alike);
         c->weight[i] = weight[i];
-        c->gone[i] = false;
+        c->live[i] = i;
         ret_of[i] = i;
     }
+    c->n_live = n;
     for (uint32_t i = 0; i < n; i++)
-        find_best(c, i, n);
+        find_best(c, i);
     join_all(c, n);
     hold = choose(c, n - 1, rule);
 

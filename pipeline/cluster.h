@@ -14,6 +14,6 @@ struct wd_cluster_rule {
     float high, middle, low, bonus;
 };
 
-/* alike [n][stride], symmetric; weight [n] > 0. ret_of [n]: to which cluster each belongs, numbered from 0 by first member. Returns how many there are. */
+/* alike [n][stride], symmetric and finite; weight [n] > 0. ret_of [n]: to which cluster each belongs, numbered from 0 by first member. Returns how many there are. */
 uint32_t wd_cluster_run(struct wd_cluster *c, const float *alike, uint32_t stride, const float *weight, uint32_t n,
                         const struct wd_cluster_rule *rule, uint32_t *ret_of);

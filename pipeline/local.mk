@@ -31,3 +31,7 @@ libpipeline_a_CFLAGS = $(AM_CFLAGS) $(GST_CFLAGS) $(PORTAUDIO_CFLAGS) $(AVFORMAT
 PIPELINE_LIBS = libpipeline.a $(MODEL_LIBS)
 PIPELINE_SYSLIBS = $(GST_LIBS) $(PORTAUDIO_LIBS) $(AVFORMAT_LIBS) $(AVCODEC_LIBS) $(AVUTIL_LIBS) $(SWRESAMPLE_LIBS) \
 	$(SWSCALE_LIBS) $(YAML_LIBS) $(UV_LIBS) $(MODEL_SYSLIBS)
+EXTRA_PROGRAMS += tools/diarize
+tools_diarize_SOURCES = tools/diarize.c
+tools_diarize_LDADD = libpipeline.a $(MODEL_LIBS) $(MODEL_SYSLIBS)
+EXTRA_DIST += tools/der.sh docs/voice.md
