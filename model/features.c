@@ -1,4 +1,5 @@
-/* model/features.c - 25 ms of sound to 40 log mel bands: window, a real FFT of 512 and triangles. */
+/* model/features.c - 25 ms of sound to 40 log mel bands: window, a real FFT of 512 and triangles.
+ */
 #include "model/features.h"
 #include <errno.h>
 #include <math.h>
@@ -15,7 +16,7 @@ struct complex_f {
 };
 
 struct band {
-    unsigned first, n;                /* bins with a weight above 0 */
+    unsigned first, n; /* bins with a weight above 0 */
     float weight[WD_FEATURES_BINS];
 };
 
@@ -89,8 +90,8 @@ static struct complex_f times(struct complex_f a, struct complex_f b)
     return (struct complex_f){a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re};
 }
 
-/* Complex FFT of 256 in place; work [256]. Four passes of radix 4, each of which also sorts (Stockham), so that the result
- * ends in order, and in x because the number of passes is even. */
+/* Complex FFT of 256 in place; work [256]. Four passes of radix 4, each of which also sorts
+ * (Stockham), so that the result ends in order, and in x because the number of passes is even. */
 static void fft_256(const struct wd_features *f, struct complex_f *x, struct complex_f *work)
 {
     for (unsigned n = HALF, stride = 1; n > 1; n /= 4, stride *= 4) {
@@ -107,15 +108,19 @@ static void fft_256(const struct wd_features *f, struct complex_f *x, struct com
                 struct complex_f a = x[q + stride * p], b = x[q + stride * (p + quarter)];
                 struct complex_f c = x[q + stride * (p + 2 * quarter)];
                 struct complex_f d = x[q + stride * (p + 3 * quarter)];
-                struct complex_f sum_ac = {a.re + c.re, a.im + c.im}, dif_ac = {a.re - c.re, a.im - c.im};
+                struct complex_f sum_ac = {a.re + c.re, a.im + c.im},
+                                 dif_ac = {a.re - c.re, a.im - c.im};
                 struct complex_f sum_bd = {b.re + d.re, b.im + d.im};
                 struct complex_f i_dif_bd = {d.im - b.im, b.re - d.re}; /* i (b - d) */
                 struct complex_f *y = &work[q + stride * 4 * p];
 
                 y[0] = (struct complex_f){sum_ac.re + sum_bd.re, sum_ac.im + sum_bd.im};
-                y[stride] = times(w1, (struct complex_f){dif_ac.re - i_dif_bd.re, dif_ac.im - i_dif_bd.im});
-                y[2 * stride] = times(w2, (struct complex_f){sum_ac.re - sum_bd.re, sum_ac.im - sum_bd.im});
-                y[3 * stride] = times(w3, (struct complex_f){dif_ac.re + i_dif_bd.re, dif_ac.im + i_dif_bd.im});
+                y[stride] =
+                    times(w1, (struct complex_f){dif_ac.re - i_dif_bd.re, dif_ac.im - i_dif_bd.im});
+                y[2 * stride] =
+                    times(w2, (struct complex_f){sum_ac.re - sum_bd.re, sum_ac.im - sum_bd.im});
+                y[3 * stride] =
+                    times(w3, (struct complex_f){dif_ac.re + i_dif_bd.re, dif_ac.im + i_dif_bd.im});
             }
         }
         swap = x;
@@ -128,7 +133,8 @@ void wd_features_power(const struct wd_features *f, const float *pcm, float *ret
 {
     struct complex_f z[HALF] = {{0}}, work[HALF];
 
-    /* Even samples are the real parts, odd ones the imaginary parts; what lies behind the window stays 0. */
+    /* Even samples are the real parts, odd ones the imaginary parts; what lies behind the window
+     * stays 0. */
     for (int i = 0; i < WD_FEATURES_WINDOW / 2; i++) {
         z[i].re = pcm[2 * i] * f->window[2 * i];
         z[i].im = pcm[2 * i + 1] * f->window[2 * i + 1];
@@ -137,14 +143,16 @@ void wd_features_power(const struct wd_features *f, const float *pcm, float *ret
     for (unsigned k = 0; k <= HALF; k++) {
         struct complex_f a = z[k % HALF], b = z[(HALF - k) % HALF];
         struct complex_f even = {0.5f * (a.re + b.re), 0.5f * (a.im - b.im)};
-        struct complex_f odd = times(f->turn[k], (struct complex_f){0.5f * (a.im + b.im), 0.5f * (b.re - a.re)});
+        struct complex_f odd =
+            times(f->turn[k], (struct complex_f){0.5f * (a.im + b.im), 0.5f * (b.re - a.re)});
         float re = even.re + odd.re, im = even.im + odd.im;
 
         ret_power[k] = re * re + im * im;
     }
 }
 
-void wd_features_frame(const struct wd_features *f, const float *pcm, float gain, float floor, float scale, float *ret)
+void wd_features_frame(const struct wd_features *f, const float *pcm, float gain, float floor,
+                       float scale, float *ret)
 {
     float power[WD_FEATURES_BINS];
 

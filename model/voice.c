@@ -1,4 +1,5 @@
-/* model/voice.c - the voice print and the speech gate, layer by layer as docs/voice.md defines them. */
+/* model/voice.c - the voice print and the speech gate, layer by layer as docs/voice.md defines
+ * them. */
 #include "model/voice.h"
 #include "model/features.h"
 #include "model/tensor_file.h"
@@ -65,9 +66,10 @@ struct wd_voice {
 };
 
 struct wd_voice_scratch {
-    float features[(MAX_FRAMES + 2 * STEM_PAD) * CH];       /* zeros before and behind: the stem's padding */
+    float features[(MAX_FRAMES + 2 * STEM_PAD) *
+                   CH]; /* zeros before and behind: the stem's padding */
     float x[MAX_STEPS * WIDTH];
-    float padded[(MAX_STEPS + 2 * MAX_DILATION) * WIDTH];   /* the normalised x between zeros */
+    float padded[(MAX_STEPS + 2 * MAX_DILATION) * WIDTH]; /* the normalised x between zeros */
     float hidden[MAX_STEPS * WIDTH];
     float att[MAX_STEPS * WIDTH];
     float pool[2 * WIDTH], pool_normed[2 * WIDTH];
@@ -76,15 +78,18 @@ struct wd_voice_scratch {
 
 struct wd_gate {
     const struct wd_voice *voice;
-    float pcm[WD_FEATURES_WINDOW - WD_FEATURES_HOP + WD_GATE_FRAME]; /* 240 samples of the past, then the frame */
+    float pcm[WD_FEATURES_WINDOW - WD_FEATURES_HOP +
+              WD_GATE_FRAME]; /* 240 samples of the past, then the frame */
     float features[WD_GATE_INPUT];
     float state[WD_GATE_STATE];
 };
 
 /* Opening. */
 
-/* The data of a tensor of exactly this shape, slowest dimension first (0 ends it early); NULL with err set. */
-static const float *tensor(const struct wd_tensor_file *file, const char *name, const uint64_t shape[3], struct wd_err *err)
+/* The data of a tensor of exactly this shape, slowest dimension first (0 ends it early); NULL with
+ * err set. */
+static const float *tensor(const struct wd_tensor_file *file, const char *name,
+                           const uint64_t shape[3], struct wd_err *err)
 {
     const struct wd_tensor *t = wd_tensor_file_find(file, name);
     unsigned n_dims = shape[1] ? shape[2] ? 3 : 2 : 1;
@@ -99,10 +104,13 @@ static const float *tensor(const struct wd_tensor_file *file, const char *name, 
     for (unsigned i = 0; i < 4; i++) {
         if (t->n_dims == n_dims && t->dims[i] == (i < n_dims ? shape[n_dims - 1 - i] : 1))
             continue;
-        wd_err_set(err, -EINVAL, "%s: %s is %llu x %llu x %llu (%u dimensions), expected %llu x %llu x %llu (%u)",
-                   wd_tensor_file_path(file), name, (unsigned long long)t->dims[2], (unsigned long long)t->dims[1],
-                   (unsigned long long)t->dims[0], t->n_dims, (unsigned long long)(n_dims > 2 ? shape[n_dims - 3] : 1),
-                   (unsigned long long)(n_dims > 1 ? shape[n_dims - 2] : 1), (unsigned long long)shape[n_dims - 1], n_dims);
+        wd_err_set(err, -EINVAL,
+                   "%s: %s is %llu x %llu x %llu (%u dimensions), expected %llu x %llu x %llu (%u)",
+                   wd_tensor_file_path(file), name, (unsigned long long)t->dims[2],
+                   (unsigned long long)t->dims[1], (unsigned long long)t->dims[0], t->n_dims,
+                   (unsigned long long)(n_dims > 2 ? shape[n_dims - 3] : 1),
+                   (unsigned long long)(n_dims > 1 ? shape[n_dims - 2] : 1),
+                   (unsigned long long)shape[n_dims - 1], n_dims);
         return NULL;
     }
     if (t->type != WD_TYPE_F32 || t->n_bytes != count * sizeof(float)) {
@@ -112,15 +120,16 @@ static const float *tensor(const struct wd_tensor_file *file, const char *name, 
     for (uint64_t i = 0; i < count; i++) {
         if (isfinite(((const float *)t->data)[i]))
             continue;
-        wd_err_set(err, -EINVAL, "%s: %s: number %llu is not finite", wd_tensor_file_path(file), name, (unsigned long long)i);
+        wd_err_set(err, -EINVAL, "%s: %s: number %llu is not finite", wd_tensor_file_path(file),
+                   name, (unsigned long long)i);
         return NULL;
     }
     return t->data;
 }
 
 /* dst in the order of the file; `prefix` and `name` make the tensor's name. */
-static int load(const struct wd_tensor_file *file, const char *prefix, const char *name, uint64_t d0, uint64_t d1, float *dst,
-                struct wd_err *err)
+static int load(const struct wd_tensor_file *file, const char *prefix, const char *name,
+                uint64_t d0, uint64_t d1, float *dst, struct wd_err *err)
 {
     char full[64];
     size_t n_prefix = strlen(prefix);
@@ -138,7 +147,8 @@ static int load(const struct wd_tensor_file *file, const char *prefix, const cha
 }
 
 /* dst [d1][d0] of a tensor [d0][d1]. */
-static int load_turned(const struct wd_tensor_file *file, const char *name, size_t d0, size_t d1, float *dst, struct wd_err *err)
+static int load_turned(const struct wd_tensor_file *file, const char *name, size_t d0, size_t d1,
+                       float *dst, struct wd_err *err)
 {
     const float *src = tensor(file, name, (uint64_t[3]){d0, d1, 0}, err);
 
@@ -150,7 +160,8 @@ static int load_turned(const struct wd_tensor_file *file, const char *name, size
     return 0;
 }
 
-static int load_norm(const struct wd_tensor_file *file, const char *prefix, uint64_t n, struct norm *norm, struct wd_err *err)
+static int load_norm(const struct wd_tensor_file *file, const char *prefix, uint64_t n,
+                     struct norm *norm, struct wd_err *err)
 {
     int r = load(file, prefix, "norm.weight", n, 0, norm->weight, err);
 
@@ -170,7 +181,8 @@ static int load_stem(const struct wd_tensor_file *file, struct print_net *p, str
     return load(file, "stem.", "bias", WIDTH, 0, p->stem_bias, err);
 }
 
-static int load_block(const struct wd_tensor_file *file, unsigned n, struct block *b, struct wd_err *err)
+static int load_block(const struct wd_tensor_file *file, unsigned n, struct block *b,
+                      struct wd_err *err)
 {
     char prefix[] = "blocks.0.", name[] = "blocks.0.conv.weight";
     const float *src;
@@ -235,19 +247,22 @@ done:
     return r;
 }
 
-int wd_voice_open(const char *print_path, const char *activity_path, struct wd_voice **ret, struct wd_err *err)
+int wd_voice_open(const char *print_path, const char *activity_path, struct wd_voice **ret,
+                  struct wd_err *err)
 {
     struct wd_voice *v = calloc(1, sizeof *v);
     int r;
 
     if (!v)
         return wd_err_set(err, -ENOMEM, "%s: out of memory", print_path);
-    if ((r = wd_features_new(&v->features, err)) < 0 || (r = load_print(print_path, &v->print, err)) < 0 ||
+    if ((r = wd_features_new(&v->features, err)) < 0 ||
+        (r = load_print(print_path, &v->print, err)) < 0 ||
         (r = load_gate(activity_path, &v->gate, err)) < 0) {
         wd_voice_free(v);
         return r;
     }
-    /* One print is too small to share out, and the engine's threads are its own: BLAS works on the calling thread. */
+    /* One print is too small to share out, and the engine's threads are its own: BLAS works on the
+     * calling thread. */
     openblas_set_num_threads(1);
     *ret = v;
     return 0;
@@ -286,7 +301,8 @@ void wd_gate_reset(struct wd_gate *g)
 }
 
 /* y [n_out] = bias + w [n_in][n_out] x */
-static void map(const float *w, const float *bias, const float *x, size_t n_in, size_t n_out, float *y)
+static void map(const float *w, const float *bias, const float *x, size_t n_in, size_t n_out,
+                float *y)
 {
     memcpy(y, bias, n_out * sizeof *y);
     for (size_t i = 0; i < n_in; i++)
@@ -307,7 +323,8 @@ float wd_gate_push(struct wd_gate *g, const float pcm[WD_GATE_FRAME])
 
     memcpy(g->pcm + n_past, pcm, WD_GATE_FRAME * sizeof *pcm);
     for (size_t i = 0; i < WD_GATE_INPUT / CH; i++)
-        wd_features_frame(g->voice->features, g->pcm + i * WD_FEATURES_HOP, 1.0f, GATE_FLOOR, GATE_SCALE, g->features + i * CH);
+        wd_features_frame(g->voice->features, g->pcm + i * WD_FEATURES_HOP, 1.0f, GATE_FLOOR,
+                          GATE_SCALE, g->features + i * CH);
     memmove(g->pcm, g->pcm + WD_GATE_FRAME, n_past * sizeof *pcm);
 
     map(net->inp, net->inp_bias, g->features, WD_GATE_INPUT, WD_GATE_STATE, u);
@@ -323,7 +340,8 @@ float wd_gate_push(struct wd_gate *g, const float pcm[WD_GATE_FRAME])
         g->state[i] = (1.0f - z) * n + z * g->state[i];
         logit += net->out[i] * g->state[i];
     }
-    /* A state that is not a number would never become one again. The sum of features sees what ReLU hides. */
+    /* A state that is not a number would never become one again. The sum of features sees what ReLU
+     * hides. */
     for (size_t i = 0; i < WD_GATE_INPUT; i++)
         logit += 0.0f * g->features[i];
     if (!isfinite(logit)) {
@@ -345,7 +363,8 @@ const float *wd_gate_state(const struct wd_gate *g)
 
 /* The print. */
 
-int wd_voice_scratch_new(const struct wd_voice *v, struct wd_voice_scratch **ret, struct wd_err *err)
+int wd_voice_scratch_new(const struct wd_voice *v, struct wd_voice_scratch **ret,
+                         struct wd_err *err)
 {
     struct wd_voice_scratch *s = calloc(1, sizeof *s);
 
@@ -363,11 +382,11 @@ struct wd_voice_scratch *wd_voice_scratch_free(struct wd_voice_scratch *s)
 }
 
 /* y [rows][n_out] += x [rows, x_stride apart][n_in] (w [n_out, w_stride apart][n_in])^T */
-static void add_product(const float *x, size_t x_stride, size_t rows, const float *w, size_t w_stride, size_t n_in, size_t n_out,
-                        float *y)
+static void add_product(const float *x, size_t x_stride, size_t rows, const float *w,
+                        size_t w_stride, size_t n_in, size_t n_out, float *y)
 {
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)rows, (int)n_out, (int)n_in, 1.0f, x, (int)x_stride, w,
-                (int)w_stride, 1.0f, y, (int)n_out);
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)rows, (int)n_out, (int)n_in, 1.0f, x,
+                (int)x_stride, w, (int)w_stride, 1.0f, y, (int)n_out);
 }
 
 static void fill_rows(const float *bias, size_t rows, size_t n, float *y)
@@ -390,8 +409,10 @@ static void layer_norm(const struct norm *norm, const float *x, size_t n, float 
         y[i] = (x[i] - mean) * scale * norm->weight[i] + norm->bias[i];
 }
 
-/* Every piece is brought to one level first: the print must not depend on how loud somebody speaks. */
-static int print_features(const struct wd_voice *v, struct wd_voice_scratch *s, const float *pcm, size_t n, size_t frames)
+/* Every piece is brought to one level first: the print must not depend on how loud somebody speaks.
+ */
+static int print_features(const struct wd_voice *v, struct wd_voice_scratch *s, const float *pcm,
+                          size_t n, size_t frames)
 {
     double sum = 0.0;
     float gain;
@@ -408,8 +429,9 @@ static int print_features(const struct wd_voice *v, struct wd_voice_scratch *s, 
     return 0;
 }
 
-/* Time stands first, so that the taps under the kernel are one run of numbers, and the rows of the product are stretches of
- * the features as they lie. BLAS takes no rows that overlap: the taps of one stride first, then the rest. */
+/* Time stands first, so that the taps under the kernel are one run of numbers, and the rows of the
+ * product are stretches of the features as they lie. BLAS takes no rows that overlap: the taps of
+ * one stride first, then the rest. */
 static void stem(const struct print_net *net, struct wd_voice_scratch *s, size_t steps)
 {
     const size_t row = STEM_STRIDE * CH, all = STEM_TAPS * CH;
@@ -420,7 +442,8 @@ static void stem(const struct print_net *net, struct wd_voice_scratch *s, size_t
 }
 
 /* x = x + lin(ReLU(conv(norm(x)))) */
-static void apply_block(const struct block *b, unsigned dilation, struct wd_voice_scratch *s, size_t steps)
+static void apply_block(const struct block *b, unsigned dilation, struct wd_voice_scratch *s,
+                        size_t steps)
 {
     memset(s->padded, 0, dilation * WIDTH * sizeof *s->padded);
     for (size_t t = 0; t < steps; t++)
@@ -428,7 +451,8 @@ static void apply_block(const struct block *b, unsigned dilation, struct wd_voic
     memset(s->padded + (dilation + steps) * WIDTH, 0, dilation * WIDTH * sizeof *s->padded);
     fill_rows(b->conv_bias, steps, WIDTH, s->hidden);
     for (size_t j = 0; j < TAPS; j++)
-        add_product(s->padded + j * dilation * WIDTH, WIDTH, steps, b->conv[j], WIDTH, WIDTH, WIDTH, s->hidden);
+        add_product(s->padded + j * dilation * WIDTH, WIDTH, steps, b->conv[j], WIDTH, WIDTH, WIDTH,
+                    s->hidden);
     for (size_t i = 0; i < steps * WIDTH; i++)
         s->hidden[i] = s->hidden[i] > 0.0f ? s->hidden[i] : 0.0f;
     for (size_t t = 0; t < steps; t++)
@@ -475,13 +499,14 @@ static void show_nothing(void *ctx, const char *name, const float *x, size_t n)
     (void)n;
 }
 
-int wd_voice_print(const struct wd_voice *v, struct wd_voice_scratch *s, const float *pcm, size_t n, float ret[WD_VOICE_DIM])
+int wd_voice_print(const struct wd_voice *v, struct wd_voice_scratch *s, const float *pcm, size_t n,
+                   float ret[WD_VOICE_DIM])
 {
     return wd_voice_print_steps(v, s, pcm, n, show_nothing, NULL, ret);
 }
 
-int wd_voice_print_steps(const struct wd_voice *v, struct wd_voice_scratch *s, const float *pcm, size_t n, wd_voice_step *step,
-                         void *ctx, float ret[WD_VOICE_DIM])
+int wd_voice_print_steps(const struct wd_voice *v, struct wd_voice_scratch *s, const float *pcm,
+                         size_t n, wd_voice_step *step, void *ctx, float ret[WD_VOICE_DIM])
 {
     const struct print_net *net = &v->print;
     size_t frames, steps;
@@ -517,7 +542,8 @@ int wd_voice_print_steps(const struct wd_voice *v, struct wd_voice_scratch *s, c
     step(ctx, "pool", s->pool, 2 * WIDTH);
     layer_norm(&net->pool_norm, s->pool, 2 * WIDTH, s->pool_normed);
     memcpy(s->head, net->head_bias, sizeof s->head);
-    add_product(s->pool_normed, 2 * WIDTH, 1, net->head, 2 * WIDTH, 2 * WIDTH, WD_VOICE_DIM, s->head);
+    add_product(s->pool_normed, 2 * WIDTH, 1, net->head, 2 * WIDTH, 2 * WIDTH, WD_VOICE_DIM,
+                s->head);
     step(ctx, "head", s->head, WD_VOICE_DIM);
 
     for (size_t i = 0; i < WD_VOICE_DIM; i++)

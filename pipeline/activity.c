@@ -1,4 +1,5 @@
-/* pipeline/activity.c - speech and pauses from the gate's probabilities; whether a picture changed. */
+/* pipeline/activity.c - speech and pauses from the gate's probabilities; whether a picture changed.
+ */
 #include "pipeline/activity.h"
 #include "model/voice.h"
 #include <errno.h>
@@ -12,7 +13,8 @@
 /* Speech fades: once it has begun, a syllable may be this much less sure. */
 #define STAY_FACTOR 0.3f
 
-/* Stretches: chosen on the training meetings of docs/voice.md, against missed and false speech together. */
+/* Stretches: chosen on the training meetings of docs/voice.md, against missed and false speech
+ * together. */
 #define STRETCH_ON 0.4f
 #define STRETCH_STAY 0.3f
 #define STRETCH_LEAST 5  /* frames; less is a blip */
@@ -23,12 +25,13 @@ struct wd_activity {
     float threshold;
     uint32_t preroll, hangover; /* frames */
     uint64_t since_speech;      /* frames */
-    uint64_t since_kept;        /* frames of silence before this one, which an onset may reach back into */
+    uint64_t since_kept; /* frames of silence before this one, which an onset may reach back into */
     uint32_t onset_preroll;
     enum wd_activity_state state;
 };
 
-static int frames_of(int64_t ns, int64_t otherwise, const char *name, uint32_t *ret, struct wd_err *err)
+static int frames_of(int64_t ns, int64_t otherwise, const char *name, uint32_t *ret,
+                     struct wd_err *err)
 {
     if (ns > MAX_NS)
         return wd_err_set(err, -EINVAL, "activity: %s is longer than a minute", name);
@@ -37,7 +40,8 @@ static int frames_of(int64_t ns, int64_t otherwise, const char *name, uint32_t *
     return 0;
 }
 
-int wd_activity_new(const struct wd_voice *voice, const struct wd_activity_opts *opts, struct wd_activity **ret, struct wd_err *err)
+int wd_activity_new(const struct wd_voice *voice, const struct wd_activity_opts *opts,
+                    struct wd_activity **ret, struct wd_err *err)
 {
     struct wd_activity *a = calloc(1, sizeof *a);
     int r;
@@ -46,11 +50,13 @@ int wd_activity_new(const struct wd_voice *voice, const struct wd_activity_opts 
         return wd_err_set(err, -ENOMEM, "activity: out of memory");
     a->threshold = opts->threshold == 0.0f ? DEFAULT_THRESHOLD : opts->threshold;
     if (!(a->threshold > 0.0f && a->threshold <= 1.0f)) {
-        r = wd_err_set(err, -EINVAL, "activity: threshold is %g, expected a probability", (double)opts->threshold);
+        r = wd_err_set(err, -EINVAL, "activity: threshold is %g, expected a probability",
+                       (double)opts->threshold);
         goto fail;
     }
     if ((r = frames_of(opts->preroll_ns, DEFAULT_PREROLL_NS, "preroll", &a->preroll, err)) < 0 ||
-        (r = frames_of(opts->hangover_ns, DEFAULT_HANGOVER_NS, "hangover", &a->hangover, err)) < 0 ||
+        (r = frames_of(opts->hangover_ns, DEFAULT_HANGOVER_NS, "hangover", &a->hangover, err)) <
+            0 ||
         (r = wd_gate_new(voice, &a->gate, err)) < 0)
         goto fail;
     wd_activity_reset(a);
@@ -78,7 +84,8 @@ void wd_activity_reset(struct wd_activity *a)
     a->onset_preroll = 0;
 }
 
-enum wd_activity_state wd_activity_push(struct wd_activity *a, const float pcm[WD_ACTIVITY_SAMPLES], float *ret_probability)
+enum wd_activity_state wd_activity_push(struct wd_activity *a, const float pcm[WD_ACTIVITY_SAMPLES],
+                                        float *ret_probability)
 {
     float p = wd_gate_push(a->gate, pcm);
 
@@ -89,7 +96,8 @@ enum wd_activity_state wd_activity_push(struct wd_activity *a, const float pcm[W
 
 enum wd_activity_state wd_activity_decide(struct wd_activity *a, float probability)
 {
-    bool speech = probability >= (a->state == WD_ACTIVITY_SPEECH ? STAY_FACTOR * a->threshold : a->threshold);
+    bool speech =
+        probability >= (a->state == WD_ACTIVITY_SPEECH ? STAY_FACTOR * a->threshold : a->threshold);
 
     a->onset_preroll = 0;
     if (speech) {
@@ -146,14 +154,15 @@ uint32_t wd_activity_stretches(const float *p, uint32_t n, struct wd_stretch *re
 #define COLUMNS 16
 #define ROWS 9
 #define CELLS (COLUMNS * ROWS)
-#define PLANES 3 /* luma, blue - luma, red - luma */
+#define PLANES 3          /* luma, blue - luma, red - luma */
 #define TOLERANCE 2.0f    /* levels that always may differ */
 #define NOISE_FACTOR 3.0f /* and so many times the usual difference */
 #define NOISE_MAX 12.0f
 #define NOISE_RATE 0.1f
-#define FULL_CHANGE 8.0f  /* levels beyond the tolerance at which a cell has changed altogether */
-#define DRIFT_MAX 0.02f   /* part by which light may change from picture to picture as if nothing had happened */
-#define DARK 16.0f        /* levels below which a cell says nothing about the light */
+#define FULL_CHANGE 8.0f /* levels beyond the tolerance at which a cell has changed altogether */
+#define DRIFT_MAX                                                                                  \
+    0.02f /* part by which light may change from picture to picture as if nothing had happened */
+#define DARK 16.0f /* levels below which a cell says nothing about the light */
 
 struct cells {
     float mean[PLANES][CELLS];
@@ -171,7 +180,8 @@ int wd_activity_picture_new(double threshold, struct wd_activity_picture **ret, 
     struct wd_activity_picture *a;
 
     if (!(threshold >= 0.0 && threshold <= 1.0))
-        return wd_err_set(err, -EINVAL, "picture change: threshold is %g, expected 0 to 1", threshold);
+        return wd_err_set(err, -EINVAL, "picture change: threshold is %g, expected 0 to 1",
+                          threshold);
     a = calloc(1, sizeof *a);
     if (!a)
         return wd_err_set(err, -ENOMEM, "picture change: out of memory");
@@ -189,10 +199,12 @@ struct wd_activity_picture *wd_activity_picture_free(struct wd_activity_picture 
 static void average(const uint8_t *rgb, uint32_t width, uint32_t height, struct cells *ret)
 {
     for (uint32_t row = 0; row < ROWS; row++) {
-        uint32_t y0 = (uint32_t)((uint64_t)height * row / ROWS), y1 = (uint32_t)((uint64_t)height * (row + 1) / ROWS);
+        uint32_t y0 = (uint32_t)((uint64_t)height * row / ROWS),
+                 y1 = (uint32_t)((uint64_t)height * (row + 1) / ROWS);
 
         for (uint32_t col = 0; col < COLUMNS; col++) {
-            uint32_t x0 = (uint32_t)((uint64_t)width * col / COLUMNS), x1 = (uint32_t)((uint64_t)width * (col + 1) / COLUMNS);
+            uint32_t x0 = (uint32_t)((uint64_t)width * col / COLUMNS),
+                     x1 = (uint32_t)((uint64_t)width * (col + 1) / COLUMNS);
             uint64_t sum[3] = {0};
             float n = (float)(x1 - x0) * (float)(y1 - y0), r, g, b, luma;
 
@@ -235,7 +247,7 @@ static int by_value(const void *a, const void *b)
 /* How many times as light as in the last picture most of this one is. */
 static float light_change(const struct cells *now, const struct cells *last)
 {
-    float ratio[CELLS];
+    float ratio[CELLS] = {0};
     size_t n = 0;
 
     for (unsigned i = 0; i < CELLS; i++)
@@ -245,7 +257,8 @@ static float light_change(const struct cells *now, const struct cells *last)
     return n ? ratio[n / 2] : 1.0f;
 }
 
-bool wd_activity_picture_push(struct wd_activity_picture *a, const uint8_t *rgb, uint32_t width, uint32_t height)
+bool wd_activity_picture_push(struct wd_activity_picture *a, const uint8_t *rgb, uint32_t width,
+                              uint32_t height)
 {
     struct cells now;
     float changed = 0.0f;
@@ -256,15 +269,18 @@ bool wd_activity_picture_push(struct wd_activity_picture *a, const uint8_t *rgb,
     if (a->seen) {
         float light = light_change(&now, &a->last);
 
-        /* Daylight comes and goes slowly: what was accepted is thought of in the new light. A lamp is switched at once. */
+        /* Daylight comes and goes slowly: what was accepted is thought of in the new light. A lamp
+         * is switched at once. */
         for (unsigned i = 0; fabsf(light - 1.0f) <= DRIFT_MAX && i < CELLS; i++)
             for (unsigned k = 0; k < PLANES; k++)
                 a->reference.mean[k][i] *= light;
         for (unsigned i = 0; i < CELLS; i++)
-            a->noise[i] += NOISE_RATE * (fminf(cell_difference(&now, &a->last, i), NOISE_MAX) - a->noise[i]);
+            a->noise[i] +=
+                NOISE_RATE * (fminf(cell_difference(&now, &a->last, i), NOISE_MAX) - a->noise[i]);
     }
     for (unsigned i = 0; a->accepted && i < CELLS; i++) {
-        float over = cell_difference(&now, &a->reference, i) - TOLERANCE - NOISE_FACTOR * a->noise[i];
+        float over =
+            cell_difference(&now, &a->reference, i) - TOLERANCE - NOISE_FACTOR * a->noise[i];
 
         changed += fminf(fmaxf(over / FULL_CHANGE, 0.0f), 1.0f);
     }

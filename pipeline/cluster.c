@@ -15,10 +15,10 @@ struct join {
 
 struct wd_cluster {
     uint32_t max;
-    float *alike;    /* [max][max] */
+    float *alike; /* [max][max] */
     float *weight;
-    uint32_t *best;  /* the most alike of each that is still there */
-    float *bound;    /* how alike: an upper bound where `stale` */
+    uint32_t *best; /* the most alike of each that is still there */
+    float *bound;   /* how alike: an upper bound where `stale` */
     bool *stale;
     uint32_t *live, n_live; /* those still there, in order */
     struct join *joins;
@@ -28,7 +28,8 @@ int wd_cluster_new(uint32_t max, struct wd_cluster **ret, struct wd_err *err)
 {
     struct wd_cluster *c = calloc(1, sizeof *c);
 
-    if (!c || !(c->alike = calloc((size_t)max * max, sizeof *c->alike)) || !(c->weight = calloc(max, sizeof *c->weight)) ||
+    if (!c || !(c->alike = calloc((size_t)max * max, sizeof *c->alike)) ||
+        !(c->weight = calloc(max, sizeof *c->weight)) ||
         !(c->best = calloc(max, sizeof *c->best)) || !(c->bound = calloc(max, sizeof *c->bound)) ||
         !(c->live = calloc(max, sizeof *c->live)) || !(c->stale = calloc(max, sizeof *c->stale)) ||
         !(c->joins = calloc(max, sizeof *c->joins))) {
@@ -74,7 +75,8 @@ static void find_best(struct wd_cluster *c, uint32_t i)
     c->stale[i] = false;
 }
 
-/* j goes into i: the mean over pairs of members. Nobody becomes more alike by it: what the others know stays an upper bound. */
+/* j goes into i: the mean over pairs of members. Nobody becomes more alike by it: what the others
+ * know stays an upper bound. */
 static void join(struct wd_cluster *c, uint32_t i, uint32_t j)
 {
     float wi = c->weight[i], wj = c->weight[j];
@@ -123,14 +125,16 @@ static float clamp(float x, float low, float high)
 }
 
 /* How many joins hold: up to the widest gap, the ends of the band counting as joins. */
-static uint32_t choose(const struct wd_cluster *c, uint32_t n_joins, const struct wd_cluster_rule *rule)
+static uint32_t choose(const struct wd_cluster *c, uint32_t n_joins,
+                       const struct wd_cluster_rule *rule)
 {
     float above = rule->high, widest = -1.0f;
     uint32_t hold = 0;
 
     for (uint32_t i = 0; i <= n_joins; i++) {
         float below = i < n_joins ? clamp(c->joins[i].height, rule->low, rule->high) : rule->low;
-        float gap = above - below + (below <= rule->middle && rule->middle < above ? rule->bonus : 0.0f);
+        float gap =
+            above - below + (below <= rule->middle && rule->middle < above ? rule->bonus : 0.0f);
 
         if (gap > widest) {
             widest = gap;
@@ -138,14 +142,16 @@ static uint32_t choose(const struct wd_cluster *c, uint32_t n_joins, const struc
         }
         above = below;
     }
-    /* Joins above the band hold in any case: they are all alike there, and the first gap stands before them. */
+    /* Joins above the band hold in any case: they are all alike there, and the first gap stands
+     * before them. */
     while (hold < n_joins && c->joins[hold].height >= rule->high)
         hold++;
     return hold;
 }
 
-uint32_t wd_cluster_run(struct wd_cluster *c, const float *alike, uint32_t stride, const float *weight, uint32_t n,
-                        const struct wd_cluster_rule *rule, uint32_t *ret_of)
+uint32_t wd_cluster_run(struct wd_cluster *c, const float *alike, uint32_t stride,
+                        const float *weight, uint32_t n, const struct wd_cluster_rule *rule,
+                        uint32_t *ret_of)
 {
     uint32_t hold, count = 0;
 
@@ -166,7 +172,8 @@ uint32_t wd_cluster_run(struct wd_cluster *c, const float *alike, uint32_t strid
     /* Backwards: what a cluster went into is known before its members ask. */
     for (uint32_t i = hold; i-- > 0;)
         ret_of[c->joins[i].from] = c->joins[i].into;
-    for (uint32_t i = 0; i < n; i++) { /* into < from always: whoever is pointed at has its number already */
+    for (uint32_t i = 0; i < n;
+         i++) { /* into < from always: whoever is pointed at has its number already */
         if (ret_of[i] == i)
             ret_of[i] = count++;
         else

@@ -1,4 +1,5 @@
-/* pipeline/speakers.c - one voice keeps one label: stretches of one voice are remembered, and grouped anew with each window. */
+/* pipeline/speakers.c - one voice keeps one label: stretches of one voice are remembered, and
+ * grouped anew with each window. */
 #include "pipeline/speakers.h"
 #include "pipeline/cluster.h"
 #include "pipeline/speakers_window.h"
@@ -12,15 +13,18 @@
 #define MAX_UNITS 256
 #define LOG_CAP 4096
 #define NO_UNIT UINT32_MAX
-#define UNIT_WEIGHT_MAX 6.0f /* seconds: a long stretch says little more about a voice than this */
+#define UNIT_WEIGHT_MAX 6.0f /* seconds: a long stretch says little more about a voice than this   \
+                              */
 #define JOINED_WEIGHT_MAX 60.0f
 
-/* Of the band in which two voices begin, below the likeness of one voice with itself; docs/voice.md. */
+/* Of the band in which two voices begin, below the likeness of one voice with itself;
+ * docs/voice.md. */
 #define BAND_HIGH 0.04f
 #define BAND_LOW 0.12f
 #define BAND_BONUS 0.01f
 
-/* Likeness of one voice with itself, from pieces 0.4 s apart: what neighbours differ by is this part of what strangers in time do. */
+/* Likeness of one voice with itself, from pieces 0.4 s apart: what neighbours differ by is this
+ * part of what strangers in time do. */
 #define NEIGHBOUR_PART 0.26f
 #define LIKENESS_GUESS 0.84f
 #define LIKENESS_GUESS_WEIGHT 3.0f
@@ -51,11 +55,11 @@ struct wd_speakers {
     uint32_t n_units;
 
     uint32_t n_clusters;
-    float (*centre)[DIM];    /* [max_units], of each cluster, length 1 */
+    float (*centre)[DIM]; /* [max_units], of each cluster, length 1 */
     float *cluster_weight;
     uint32_t *cluster_label;
-    float *votes;            /* [max_units] of one label by cluster */
-    uint32_t *candidates;    /* clusters that may speak in a window */
+    float *votes;         /* [max_units] of one label by cluster */
+    uint32_t *candidates; /* clusters that may speak in a window */
 
     uint32_t bins[BINS], n_bins;
     uint32_t last_label;
@@ -68,7 +72,8 @@ struct wd_speakers {
     struct wd_speakers_stats stats;
 };
 
-int wd_speakers_new(const struct wd_speakers_opts *opts, struct wd_speakers **ret, struct wd_err *err)
+int wd_speakers_new(const struct wd_speakers_opts *opts, struct wd_speakers **ret,
+                    struct wd_err *err)
 {
     struct wd_speakers *s = calloc(1, sizeof *s);
     size_t n;
@@ -84,16 +89,22 @@ int wd_speakers_new(const struct wd_speakers_opts *opts, struct wd_speakers **re
     n = s->opts.max_units;
     if (n < 16 || n > 1024)
         r = wd_err_set(err, -EINVAL, "speakers: %zu units, expected 16 to 1024", n);
-    else if (!(s->opts.margin > 0.0f && s->opts.margin < 1.0f) || !(s->opts.least_s >= 0.0f && s->opts.least_s <= 60.0f))
-        r = wd_err_set(err, -EINVAL, "speakers: margin %g, least %g s: expected 0 to 1 and 0 to 60", (double)s->opts.margin,
-                       (double)s->opts.least_s);
-    else if ((r = wd_cluster_new((uint32_t)n, &s->cluster, err)) < 0 || (r = wd_speakers_window_new(&s->window, err)) < 0)
+    else if (!(s->opts.margin > 0.0f && s->opts.margin < 1.0f) ||
+             !(s->opts.least_s >= 0.0f && s->opts.least_s <= 60.0f))
+        r = wd_err_set(err, -EINVAL, "speakers: margin %g, least %g s: expected 0 to 1 and 0 to 60",
+                       (double)s->opts.margin, (double)s->opts.least_s);
+    else if ((r = wd_cluster_new((uint32_t)n, &s->cluster, err)) < 0 ||
+             (r = wd_speakers_window_new(&s->window, err)) < 0)
         ;
-    else if (!(s->units = calloc(n, sizeof *s->units)) || !(s->alike = calloc(n * n, sizeof *s->alike)) ||
+    else if (!(s->units = calloc(n, sizeof *s->units)) ||
+             !(s->alike = calloc(n * n, sizeof *s->alike)) ||
              !(s->weights = calloc(n, sizeof *s->weights)) || !(s->of = calloc(n, sizeof *s->of)) ||
-             !(s->centre = calloc(n, sizeof *s->centre)) || !(s->cluster_weight = calloc(n, sizeof *s->cluster_weight)) ||
-             !(s->cluster_label = calloc(n, sizeof *s->cluster_label)) || !(s->votes = calloc(n, sizeof *s->votes)) ||
-             !(s->candidates = calloc(n, sizeof *s->candidates)) || !(s->relabels = calloc(n, sizeof *s->relabels)))
+             !(s->centre = calloc(n, sizeof *s->centre)) ||
+             !(s->cluster_weight = calloc(n, sizeof *s->cluster_weight)) ||
+             !(s->cluster_label = calloc(n, sizeof *s->cluster_label)) ||
+             !(s->votes = calloc(n, sizeof *s->votes)) ||
+             !(s->candidates = calloc(n, sizeof *s->candidates)) ||
+             !(s->relabels = calloc(n, sizeof *s->relabels)))
         r = wd_err_set(err, -ENOMEM, "speakers: out of memory");
     if (r < 0) {
         wd_speakers_free(s);
@@ -160,7 +171,8 @@ static void count_neighbours(struct wd_speakers *s)
         s->n_bins += s->bins[i] /= 2;
 }
 
-/* The middle one, so that neighbours of two voices do not count, drawn to a guess while few were heard. */
+/* The middle one, so that neighbours of two voices do not count, drawn to a guess while few were
+ * heard. */
 static float likeness(const struct wd_speakers *s)
 {
     float half = (float)s->n_bins / 2.0f, below = 0.0f, middle = 0.0f, w;
@@ -219,7 +231,8 @@ static void make_room(struct wd_speakers *s)
         if (s->units[i].weight < s->units[lightest].weight)
             lightest = i;
         for (uint32_t j = 0; s->units[i].label && j < i; j++)
-            if (s->units[j].label == s->units[i].label && (a == NO_UNIT || *alike(s, i, j) > *alike(s, a, b))) {
+            if (s->units[j].label == s->units[i].label &&
+                (a == NO_UNIT || *alike(s, i, j) > *alike(s, a, b))) {
                 a = i;
                 b = j;
             }
@@ -272,7 +285,8 @@ static void group(struct wd_speakers *s)
 
     for (uint32_t i = 0; i < s->n_units; i++)
         s->weights[i] = s->units[i].weight;
-    s->n_clusters = wd_cluster_run(s->cluster, s->alike, s->opts.max_units, s->weights, s->n_units, &rule, s->of);
+    s->n_clusters = wd_cluster_run(s->cluster, s->alike, s->opts.max_units, s->weights, s->n_units,
+                                   &rule, s->of);
     memset(s->centre, 0, s->n_clusters * sizeof *s->centre);
     memset(s->cluster_weight, 0, s->n_clusters * sizeof *s->cluster_weight);
     memset(s->cluster_label, 0, s->n_clusters * sizeof *s->cluster_label);
@@ -292,7 +306,8 @@ static void group(struct wd_speakers *s)
         any = any || founds(s, c);
         heaviest = s->cluster_weight[c] > s->cluster_weight[heaviest] ? c : heaviest;
     }
-    if (!any && s->n_clusters) /* the first words of a recording belong to somebody, however short they are */
+    if (!any && s->n_clusters) /* the first words of a recording belong to somebody, however short
+                                  they are */
         s->cluster_weight[heaviest] = s->opts.least_s;
 }
 
@@ -316,7 +331,8 @@ static void rename_all(struct wd_speakers *s, uint32_t from, uint32_t into)
     s->stats.relabels++;
 }
 
-/* The label most of whose weight lies in a cluster without one, heaviest first; false when there is none. */
+/* The label most of whose weight lies in a cluster without one, heaviest first; false when there is
+ * none. */
 static bool next_label(struct wd_speakers *s, uint32_t *ret_label, uint32_t *ret_cluster)
 {
     float most = 0.0f;
@@ -346,7 +362,8 @@ static bool next_label(struct wd_speakers *s, uint32_t *ret_label, uint32_t *ret
     return most > 0.0f;
 }
 
-/* A label none of whose speech stands alone any more has become one with the one where most of it is now. */
+/* A label none of whose speech stands alone any more has become one with the one where most of it
+ * is now. */
 static void merge_labels(struct wd_speakers *s)
 {
     for (uint32_t i = 0; i < s->n_units; i++) {
@@ -400,8 +417,8 @@ static const struct logged *logged(const struct wd_speakers *s, uint32_t i)
     return &s->log[(s->log_first + i) % LOG_CAP];
 }
 
-static void take_turns(struct wd_speakers *s, const uint32_t *unit_of, uint32_t n_window_units, const int64_t *hints_ns,
-                       uint32_t n_hints)
+static void take_turns(struct wd_speakers *s, const uint32_t *unit_of, uint32_t n_window_units,
+                       const int64_t *hints_ns, uint32_t n_hints)
 {
     const float(*centres)[DIM] = (const float(*)[DIM])s->centre;
     struct wd_speakers_window_turn found[WD_SPEAKERS_WINDOW_TURNS];
@@ -410,8 +427,9 @@ static void take_turns(struct wd_speakers *s, const uint32_t *unit_of, uint32_t 
     for (uint32_t c = 0; c < s->n_clusters; c++)
         if (founds(s, c))
             s->candidates[n_candidates++] = c;
-    n = wd_speakers_window_turns(s->window, centres, s->candidates, n_candidates, s->stats.likeness - s->opts.margin, s->opts.margin,
-                                 hints_ns, n_hints, found);
+    n = wd_speakers_window_turns(s->window, centres, s->candidates, n_candidates,
+                                 s->stats.likeness - s->opts.margin, s->opts.margin, hints_ns,
+                                 n_hints, found);
     for (uint32_t i = 0; i < n; i++) {
         uint32_t cluster = found[i].cluster, unit = NO_UNIT;
         int64_t most = 0;
@@ -426,7 +444,8 @@ static void take_turns(struct wd_speakers *s, const uint32_t *unit_of, uint32_t 
         turn.speaker = s->cluster_label[cluster];
         for (uint32_t k = 0; k < n_window_units; k++) {
             const struct wd_speakers_unit *u = wd_speakers_window_unit(s->window, k);
-            int64_t a = u->t0_ns > turn.t0_ns ? u->t0_ns : turn.t0_ns, b = u->t1_ns < turn.t1_ns ? u->t1_ns : turn.t1_ns;
+            int64_t a = u->t0_ns > turn.t0_ns ? u->t0_ns : turn.t0_ns,
+                    b = u->t1_ns < turn.t1_ns ? u->t1_ns : turn.t1_ns;
 
             if (unit_of[k] != NO_UNIT && s->units[unit_of[k]].cluster == cluster && b - a > most) {
                 most = b - a;
@@ -445,8 +464,9 @@ static void count_speakers(struct wd_speakers *s)
     s->stats.units = s->n_units;
 }
 
-int wd_speakers_add(struct wd_speakers *s, int64_t t0_ns, const struct wd_speakers_plan *plan, uint32_t n_frames,
-                    const float (*prints)[WD_VOICE_DIM], const int64_t *hints_ns, uint32_t n_hints)
+int wd_speakers_add(struct wd_speakers *s, int64_t t0_ns, const struct wd_speakers_plan *plan,
+                    uint32_t n_frames, const float (*prints)[WD_VOICE_DIM], const int64_t *hints_ns,
+                    uint32_t n_hints)
 {
     uint32_t unit_of[WD_SPEAKERS_WINDOW_UNITS], n;
     int r;
@@ -456,7 +476,8 @@ int wd_speakers_add(struct wd_speakers *s, int64_t t0_ns, const struct wd_speake
     r = wd_speakers_window_set(s->window, t0_ns, plan, n_frames, prints);
     if (r < 0)
         return r;
-    s->end_ns = t0_ns + (int64_t)(n_frames < plan->n_frames ? n_frames : plan->n_frames) * WD_ACTIVITY_FRAME_NS;
+    s->end_ns = t0_ns + (int64_t)(n_frames < plan->n_frames ? n_frames : plan->n_frames) *
+                            WD_ACTIVITY_FRAME_NS;
     s->window_turns = 0;
     count_neighbours(s);
     s->stats.likeness = likeness(s);
@@ -466,7 +487,8 @@ int wd_speakers_add(struct wd_speakers *s, int64_t t0_ns, const struct wd_speake
         uint64_t gone = s->stats.joined + s->stats.forgotten;
 
         unit_of[i] = add_unit(s, u->vec, u->weight_s);
-        /* Room was made: places moved. The window's own units have no label yet and only the lightest can be forgotten. */
+        /* Room was made: places moved. The window's own units have no label yet and only the
+         * lightest can be forgotten. */
         for (uint32_t k = 0; k < i && gone != s->stats.joined + s->stats.forgotten; k++)
             unit_of[k] = NO_UNIT;
     }
@@ -488,19 +510,22 @@ uint32_t wd_speakers_turns(const struct wd_speakers *s, struct wd_turn *ret, uin
     return n;
 }
 
-uint32_t wd_speakers_at(const struct wd_speakers *s, int64_t t0_ns, int64_t t1_ns, float *ret_confidence)
+uint32_t wd_speakers_at(const struct wd_speakers *s, int64_t t0_ns, int64_t t1_ns,
+                        float *ret_confidence)
 {
     struct wd_turn best = {0};
     int64_t most = INT64_MIN;
 
-    /* Speech inside counts up, the distance to the nearest down; turns of one speaker inside are added by asking for the most. */
+    /* Speech inside counts up, the distance to the nearest down; turns of one speaker inside are
+     * added by asking for the most. */
     for (uint32_t i = s->log_n - s->window_turns; i < s->log_n; i++) {
         const struct wd_turn *t = &logged(s, i)->turn;
         int64_t inside = 0;
 
         for (uint32_t j = s->log_n - s->window_turns; j < s->log_n; j++) {
             const struct wd_turn *u = &logged(s, j)->turn;
-            int64_t a = u->t0_ns > t0_ns ? u->t0_ns : t0_ns, b = u->t1_ns < t1_ns ? u->t1_ns : t1_ns;
+            int64_t a = u->t0_ns > t0_ns ? u->t0_ns : t0_ns,
+                    b = u->t1_ns < t1_ns ? u->t1_ns : t1_ns;
 
             if (u->speaker == t->speaker && b > a)
                 inside += b - a;
@@ -559,10 +584,14 @@ uint32_t wd_speakers_all(const struct wd_speakers *s, struct wd_turn *ret, uint3
         if (l->unit != NO_UNIT && s->units[l->unit].label)
             turn.speaker = s->units[l->unit].label;
         /* What was two turns, of two windows or of two speakers, may be one now. */
-        if (n && ret[n - 1].speaker == turn.speaker && turn.t0_ns - ret[n - 1].t1_ns <= WD_SPEAKERS_BRIDGE_NS) {
-            double before = (double)(ret[n - 1].t1_ns - ret[n - 1].t0_ns), now = (double)(turn.t1_ns - turn.t0_ns);
+        if (n && ret[n - 1].speaker == turn.speaker &&
+            turn.t0_ns - ret[n - 1].t1_ns <= WD_SPEAKERS_BRIDGE_NS) {
+            double before = (double)(ret[n - 1].t1_ns - ret[n - 1].t0_ns),
+                   now = (double)(turn.t1_ns - turn.t0_ns);
 
-            ret[n - 1].confidence = (float)((before * (double)ret[n - 1].confidence + now * (double)turn.confidence) / (before + now));
+            ret[n - 1].confidence =
+                (float)((before * (double)ret[n - 1].confidence + now * (double)turn.confidence) /
+                        (before + now));
             ret[n - 1].t1_ns = turn.t1_ns;
         } else if (n < cap) {
             ret[n++] = turn;

@@ -3,8 +3,9 @@
 #include <string.h>
 
 #define FRAME WD_ACTIVITY_SAMPLES
-#define STEP 6400  /* 0.4 s from piece to piece */
-#define ROOM 6400  /* so much of the quiet around a short stretch is taken in, both sides together */
+#define STEP 6400 /* 0.4 s from piece to piece */
+#define ROOM 6400 /* so much of the quiet around a short stretch is taken in, both sides together  \
+                   */
 
 static void put(struct wd_speakers_plan *plan, uint32_t stretch, uint32_t start, uint32_t n)
 {
@@ -13,7 +14,8 @@ static void put(struct wd_speakers_plan *plan, uint32_t stretch, uint32_t start,
 }
 
 /* Pieces of samples a .. b, every `step`, the last one ending with the stretch. */
-static uint32_t cover(struct wd_speakers_plan *plan, uint32_t stretch, uint32_t a, uint32_t b, uint32_t step, bool really)
+static uint32_t cover(struct wd_speakers_plan *plan, uint32_t stretch, uint32_t a, uint32_t b,
+                      uint32_t step, bool really)
 {
     uint32_t n = 0, at = a;
 
@@ -28,8 +30,10 @@ static uint32_t cover(struct wd_speakers_plan *plan, uint32_t stretch, uint32_t 
     return n;
 }
 
-/* One piece around the middle of a stretch shorter than a piece. low, high: how far the quiet around it goes. */
-static void put_short(struct wd_speakers_plan *plan, uint32_t stretch, uint32_t a, uint32_t b, uint32_t low, uint32_t high)
+/* One piece around the middle of a stretch shorter than a piece. low, high: how far the quiet
+ * around it goes. */
+static void put_short(struct wd_speakers_plan *plan, uint32_t stretch, uint32_t a, uint32_t b,
+                      uint32_t low, uint32_t high)
 {
     uint32_t n = b - a + ROOM, middle = (a + b) / 2, all = plan->n_frames * FRAME, start, end;
 
@@ -38,7 +42,8 @@ static void put_short(struct wd_speakers_plan *plan, uint32_t stretch, uint32_t 
     start = start < low ? low : start;
     end = start + n < high ? start + n : high;
     start = end > n && end - n > low ? end - n : low;
-    if (end - start < WD_VOICE_MIN_SAMPLES) { /* too close to its neighbours: then a little of them too */
+    if (end - start <
+        WD_VOICE_MIN_SAMPLES) { /* too close to its neighbours: then a little of them too */
         n = WD_VOICE_MIN_SAMPLES;
         start = middle > n / 2 ? middle - n / 2 : 0;
         start = start + n > all ? all - n : start;
@@ -68,7 +73,8 @@ void wd_speakers_plan(const float *p, uint32_t n_frames, struct wd_speakers_plan
     ret->n_frames = n_frames;
     ret->n_pieces = 0;
     memcpy(ret->p, p, n_frames * sizeof *p);
-    ret->n_stretches = wd_activity_stretches(p, n_frames, ret->stretches, WD_SPEAKERS_MAX_STRETCHES);
+    ret->n_stretches =
+        wd_activity_stretches(p, n_frames, ret->stretches, WD_SPEAKERS_MAX_STRETCHES);
     if (all < WD_VOICE_MIN_SAMPLES)
         return;
     while (step < 4 * STEP && count_pieces(ret, step) > WD_SPEAKERS_MAX_PIECES)

@@ -1,4 +1,5 @@
-/* pipeline/speakers_window.c - one window's voices: cuts where the voice changes, then the likeliest course of speakers. */
+/* pipeline/speakers_window.c - one window's voices: cuts where the voice changes, then the
+ * likeliest course of speakers. */
 #include "pipeline/speakers_window.h"
 #include <errno.h>
 #include <math.h>
@@ -8,23 +9,24 @@
 #define DIM WD_VOICE_DIM
 #define FRAME WD_ACTIVITY_SAMPLES
 #define RATE 16000
-#define STEP 6400          /* of the plan */
-#define APART 25600        /* starts of two pieces that touch */
+#define STEP 6400   /* of the plan */
+#define APART 25600 /* starts of two pieces that touch */
 #define APART_SLACK 1600
-#define CUT_LEVEL 0.07f    /* so far below the likeness of one voice what stands before and behind a cut must be */
-#define CUT_AROUND 19200   /* the least alike within so many samples is the cut */
-#define CUT_NEXT 12800     /* no two cuts are closer */
-#define CUT_HINT 4800      /* a cut this close to a hint needs half as much */
-#define EDGE 3200          /* a piece may reach so far over a cut and still count as one voice's */
+#define CUT_LEVEL                                                                                  \
+    0.07f /* so far below the likeness of one voice what stands before and behind a cut must be */
+#define CUT_AROUND 19200 /* the least alike within so many samples is the cut */
+#define CUT_NEXT 12800   /* no two cuts are closer */
+#define CUT_HINT 4800    /* a cut this close to a hint needs half as much */
+#define EDGE 3200        /* a piece may reach so far over a cut and still count as one voice's */
 /* A print of 0.8 s is this much less like its own voice than one of a whole piece. */
 #define SHORT_LOSS 0.045f
 #define SHORT_SAMPLES 13040.0f
 
-#define MAX_SPEAKERS 16    /* that may speak in a window */
+#define MAX_SPEAKERS 16 /* that may speak in a window */
 #define CHANGE_COST 1.0f
-#define CHANGE_LEAST 0.3f  /* part of the cost that is left in a pause */
+#define CHANGE_LEAST 0.3f /* part of the cost that is left in a pause */
 #define HINT_FRAMES 5
-#define HINT_PART 0.4f     /* of the cost at a hint */
+#define HINT_PART 0.4f /* of the cost at a hint */
 #define FRAMES_OF_PIECE 40.0f
 #define BRIDGE_FRAMES (WD_SPEAKERS_BRIDGE_NS / WD_ACTIVITY_FRAME_NS)
 #define CONFIDENCE_SCALE 0.03f
@@ -95,14 +97,15 @@ static bool sound_plan(const struct wd_speakers_plan *plan)
     for (uint32_t i = 0; i < plan->n_pieces; i++) {
         const struct wd_speakers_piece *p = &plan->pieces[i];
 
-        if (p->stretch >= plan->n_stretches || p->n > WD_VOICE_PIECE || p->start > plan->n_frames * FRAME ||
-            (i && p->stretch < plan->pieces[i - 1].stretch))
+        if (p->stretch >= plan->n_stretches || p->n > WD_VOICE_PIECE ||
+            p->start > plan->n_frames * FRAME || (i && p->stretch < plan->pieces[i - 1].stretch))
             return false;
     }
     return true;
 }
 
-int wd_speakers_window_set(struct wd_speakers_window *w, int64_t t0_ns, const struct wd_speakers_plan *plan, uint32_t n_frames,
+int wd_speakers_window_set(struct wd_speakers_window *w, int64_t t0_ns,
+                           const struct wd_speakers_plan *plan, uint32_t n_frames,
                            const float (*prints)[WD_VOICE_DIM])
 {
     if (!sound_plan(plan))
@@ -119,7 +122,8 @@ int wd_speakers_window_set(struct wd_speakers_window *w, int64_t t0_ns, const st
     for (uint32_t i = 0; i < plan->n_pieces; i++) {
         const struct wd_speakers_piece *p = &plan->pieces[i];
 
-        if (p->stretch >= w->n_stretches || p->start + p->n / 2 > w->n_frames * FRAME || !heard(prints[i]))
+        if (p->stretch >= w->n_stretches || p->start + p->n / 2 > w->n_frames * FRAME ||
+            !heard(prints[i]))
             continue;
         memcpy(w->prints[w->n_pieces], prints[i], sizeof w->prints[0]);
         w->pieces[w->n_pieces++] = *p;
@@ -134,7 +138,8 @@ uint32_t wd_speakers_window_neighbours(const struct wd_speakers_window *w, float
     for (uint32_t i = 0; i + 1 < w->n_pieces; i++) {
         const struct wd_speakers_piece *a = &w->pieces[i], *b = a + 1;
 
-        if (a->stretch == b->stretch && a->n == WD_VOICE_PIECE && b->n == WD_VOICE_PIECE && b->start - a->start == STEP)
+        if (a->stretch == b->stretch && a->n == WD_VOICE_PIECE && b->n == WD_VOICE_PIECE &&
+            b->start - a->start == STEP)
             ret[n++] = 1.0f - dot(w->prints[i], w->prints[i + 1]);
     }
     return n;
@@ -147,7 +152,8 @@ static int64_t time_of(const struct wd_speakers_window *w, uint32_t sample)
     return w->t0_ns + (int64_t)sample * INT64_C(1000000000) / RATE;
 }
 
-static bool near_hint(const struct wd_speakers_window *w, uint32_t sample, const int64_t *hints_ns, uint32_t n_hints)
+static bool near_hint(const struct wd_speakers_window *w, uint32_t sample, const int64_t *hints_ns,
+                      uint32_t n_hints)
 {
     int64_t t = time_of(w, sample), reach = (int64_t)CUT_HINT * INT64_C(1000000000) / RATE;
 
@@ -157,7 +163,8 @@ static bool near_hint(const struct wd_speakers_window *w, uint32_t sample, const
     return false;
 }
 
-/* Likeness of the pieces that end and begin where `i` of a stretch's pieces [first, end) ends, and that place; 2 when none begins there. */
+/* Likeness of the pieces that end and begin where `i` of a stretch's pieces [first, end) ends, and
+ * that place; 2 when none begins there. */
 static float across(const struct wd_speakers_window *w, uint32_t i, uint32_t end, uint32_t *ret_at)
 {
     for (uint32_t j = i + 1; j < end; j++) {
@@ -173,10 +180,10 @@ static float across(const struct wd_speakers_window *w, uint32_t i, uint32_t end
 }
 
 /* Cuts of a stretch whose pieces are [first, end), in samples; ret [cap]. */
-static uint32_t find_cuts(const struct wd_speakers_window *w, uint32_t first, uint32_t end, float likeness, const int64_t *hints_ns,
-                          uint32_t n_hints, uint32_t *ret)
+static uint32_t find_cuts(const struct wd_speakers_window *w, uint32_t first, uint32_t end,
+                          float likeness, const int64_t *hints_ns, uint32_t n_hints, uint32_t *ret)
 {
-    float alike[WD_SPEAKERS_MAX_PIECES];
+    float alike[WD_SPEAKERS_MAX_PIECES] = {0};
     uint32_t at[WD_SPEAKERS_MAX_PIECES], n = 0;
 
     for (uint32_t i = first; i < end; i++)
@@ -196,7 +203,8 @@ static uint32_t find_cuts(const struct wd_speakers_window *w, uint32_t first, ui
     return n;
 }
 
-static void add_unit(struct wd_speakers_window *w, uint32_t first, uint32_t end, uint32_t a, uint32_t b)
+static void add_unit(struct wd_speakers_window *w, uint32_t first, uint32_t end, uint32_t a,
+                     uint32_t b)
 {
     struct wd_speakers_unit *u = &w->units[w->n_units];
     uint32_t nearest = first, n = 0;
@@ -208,7 +216,8 @@ static void add_unit(struct wd_speakers_window *w, uint32_t first, uint32_t end,
     u->weight_s = (float)(b - a) / RATE;
     for (uint32_t i = first; i < end; i++) {
         const struct wd_speakers_piece *p = &w->pieces[i];
-        int64_t off = 2 * (int64_t)p->start + p->n - a - b, best = 2 * (int64_t)w->pieces[nearest].start + w->pieces[nearest].n - a - b;
+        int64_t off = 2 * (int64_t)p->start + p->n - a - b,
+                best = 2 * (int64_t)w->pieces[nearest].start + w->pieces[nearest].n - a - b;
 
         nearest = llabs(off) < llabs(best) ? i : nearest;
         if (end - first > 1 && (p->start + EDGE < a || p->start + p->n > b + EDGE))
@@ -224,20 +233,23 @@ static void add_unit(struct wd_speakers_window *w, uint32_t first, uint32_t end,
         n = 1;
     }
     samples /= (float)n;
-    scale = 1.0f / ((float)n * (1.0f - SHORT_LOSS * fmaxf(0.0f, WD_VOICE_PIECE - samples) / SHORT_SAMPLES));
+    scale = 1.0f / ((float)n *
+                    (1.0f - SHORT_LOSS * fmaxf(0.0f, WD_VOICE_PIECE - samples) / SHORT_SAMPLES));
     for (uint32_t k = 0; k < DIM; k++)
         u->vec[k] *= scale;
     w->n_units++;
 }
 
-uint32_t wd_speakers_window_cut(struct wd_speakers_window *w, float likeness, const int64_t *hints_ns, uint32_t n_hints)
+uint32_t wd_speakers_window_cut(struct wd_speakers_window *w, float likeness,
+                                const int64_t *hints_ns, uint32_t n_hints)
 {
     w->n_units = 0;
     for (uint32_t first = 0, end; first < w->n_pieces; first = end) {
         const struct wd_stretch *s = &w->stretches[w->pieces[first].stretch];
         uint32_t cuts[WD_SPEAKERS_MAX_PIECES], n, a = s->first * FRAME;
 
-        for (end = first; end < w->n_pieces && w->pieces[end].stretch == w->pieces[first].stretch; end++)
+        for (end = first; end < w->n_pieces && w->pieces[end].stretch == w->pieces[first].stretch;
+             end++)
             ;
         n = find_cuts(w, first, end, likeness, hints_ns, n_hints, cuts);
         for (uint32_t i = 0; i < n && cuts[i] < s->end * FRAME; i++) {
@@ -249,7 +261,8 @@ uint32_t wd_speakers_window_cut(struct wd_speakers_window *w, float likeness, co
     return w->n_units;
 }
 
-const struct wd_speakers_unit *wd_speakers_window_unit(const struct wd_speakers_window *w, uint32_t i)
+const struct wd_speakers_unit *wd_speakers_window_unit(const struct wd_speakers_window *w,
+                                                       uint32_t i)
 {
     return &w->units[i];
 }
@@ -257,9 +270,10 @@ const struct wd_speakers_unit *wd_speakers_window_unit(const struct wd_speakers_
 /* Who speaks when. */
 
 /* The candidates most alike to any piece of the window; returns how many. */
-static uint32_t choose_speakers(struct wd_speakers_window *w, const float (*centres)[DIM], const uint32_t *candidates, uint32_t n)
+static uint32_t choose_speakers(struct wd_speakers_window *w, const float (*centres)[DIM],
+                                const uint32_t *candidates, uint32_t n)
 {
-    float best[MAX_SPEAKERS];
+    float best[MAX_SPEAKERS] = {0};
     uint32_t count = 0;
 
     for (uint32_t c = 0; c < n; c++) {
@@ -285,14 +299,16 @@ static uint32_t choose_speakers(struct wd_speakers_window *w, const float (*cent
 }
 
 /* Viterbi over the frames of one stretch, whose pieces are [first, end). */
-static void find_path(struct wd_speakers_window *w, const struct wd_stretch *s, uint32_t first, uint32_t end, uint32_t n, float margin)
+static void find_path(struct wd_speakers_window *w, const struct wd_stretch *s, uint32_t first,
+                      uint32_t end, uint32_t n, float margin)
 {
     float score[MAX_SPEAKERS] = {0};
     uint32_t best = 0;
 
     for (uint32_t t = s->first; t < s->end; t++) {
         uint32_t nearest = first;
-        float cost = CHANGE_COST * (CHANGE_LEAST + (1.0f - CHANGE_LEAST) * fminf(fmaxf(w->p[t], 0.0f), 1.0f));
+        float cost = CHANGE_COST *
+                     (CHANGE_LEAST + (1.0f - CHANGE_LEAST) * fminf(fmaxf(w->p[t], 0.0f), 1.0f));
         float from = score[best];
         uint32_t was = best;
 
@@ -309,7 +325,8 @@ static void find_path(struct wd_speakers_window *w, const struct wd_stretch *s, 
             bool change = t > s->first && k != was && from - cost > score[k];
 
             w->came_from[t][k] = (uint8_t)(change ? was : k);
-            score[k] = (change ? from - cost : score[k]) + w->likely[nearest][k] / (margin * FRAMES_OF_PIECE);
+            score[k] = (change ? from - cost : score[k]) +
+                       w->likely[nearest][k] / (margin * FRAMES_OF_PIECE);
             best = score[k] > score[best] || k == 0 ? k : best;
         }
     }
@@ -332,7 +349,8 @@ static void mark_hints(struct wd_speakers_window *w, const int64_t *hints_ns, ui
 }
 
 /* How sure it is that k speaks here rather than another or somebody unknown. */
-static float surely(const struct wd_speakers_window *w, uint32_t piece, uint32_t k, uint32_t n, float unknown)
+static float surely(const struct wd_speakers_window *w, uint32_t piece, uint32_t k, uint32_t n,
+                    float unknown)
 {
     float all = expf((unknown - w->likely[piece][k]) / CONFIDENCE_SCALE);
 
@@ -341,11 +359,13 @@ static float surely(const struct wd_speakers_window *w, uint32_t piece, uint32_t
     return 1.0f / all;
 }
 
-uint32_t wd_speakers_window_turns(struct wd_speakers_window *w, const float (*centres)[WD_VOICE_DIM], const uint32_t *candidates, uint32_t n,
-                                  float unknown, float margin, const int64_t *hints_ns, uint32_t n_hints,
-                                  struct wd_speakers_window_turn *ret)
+uint32_t wd_speakers_window_turns(struct wd_speakers_window *w,
+                                  const float (*centres)[WD_VOICE_DIM], const uint32_t *candidates,
+                                  uint32_t n, float unknown, float margin, const int64_t *hints_ns,
+                                  uint32_t n_hints, struct wd_speakers_window_turn *ret)
 {
-    uint32_t n_speakers = choose_speakers(w, centres, candidates, n), n_ret = 0, last_end = 0, last_frames = 0;
+    uint32_t n_speakers = choose_speakers(w, centres, candidates, n), n_ret = 0, last_end = 0,
+             last_frames = 0;
 
     if (!n_speakers)
         return 0;
@@ -353,7 +373,8 @@ uint32_t wd_speakers_window_turns(struct wd_speakers_window *w, const float (*ce
     for (uint32_t first = 0, end; first < w->n_pieces; first = end) {
         const struct wd_stretch *s = &w->stretches[w->pieces[first].stretch];
 
-        for (end = first; end < w->n_pieces && w->pieces[end].stretch == w->pieces[first].stretch; end++)
+        for (end = first; end < w->n_pieces && w->pieces[end].stretch == w->pieces[first].stretch;
+             end++)
             ;
         find_path(w, s, first, end, n_speakers, margin);
         for (uint32_t t = s->first, to; t < s->end; t = to) {
@@ -365,11 +386,13 @@ uint32_t wd_speakers_window_turns(struct wd_speakers_window *w, const float (*ce
                 sure += surely(w, w->piece_of[to], k, n_speakers, unknown);
             if (last && last->cluster == w->speaker[k] && t - last_end <= BRIDGE_FRAMES) {
                 last->t1_ns = time_of(w, to * FRAME);
-                last->confidence = (last->confidence * (float)last_frames + sure) / (float)(last_frames + to - t);
+                last->confidence =
+                    (last->confidence * (float)last_frames + sure) / (float)(last_frames + to - t);
                 last_frames += to - t;
             } else if (n_ret < WD_SPEAKERS_WINDOW_TURNS) {
-                ret[n_ret++] = (struct wd_speakers_window_turn){time_of(w, t * FRAME), time_of(w, to * FRAME), w->speaker[k],
-                                                                sure / (float)(to - t)};
+                ret[n_ret++] =
+                    (struct wd_speakers_window_turn){time_of(w, t * FRAME), time_of(w, to * FRAME),
+                                                     w->speaker[k], sure / (float)(to - t)};
                 last_frames = to - t;
             }
             last_end = to;

@@ -1,9 +1,12 @@
-/* tools/diarize.c - who spoke when, without the decoder: raw f32 samples (16 kHz, mono) from stdin -> RTTM on stdout. For measuring.
+/* tools/diarize.c - who spoke when, without the decoder: raw f32 samples (16 kHz, mono) from stdin
+ * -> RTTM on stdout. For measuring.
  *
- *     ffmpeg -v error -i meeting.flac -f f32le -ac 1 -ar 16000 - | diarize MODELS [--name meeting] [--online] [--times]
+ *     ffmpeg -v error -i meeting.flac -f f32le -ac 1 -ar 16000 - | diarize MODELS [--name meeting]
+ * [--online] [--times]
  *
- * MODELS: the folder with the two voice networks. Windows open and close as the daemon's do. --online: each turn as it was first published, relabels
- * applied; otherwise as seen at the end. --times: what the prints and the speakers cost, on stderr. */
+ * MODELS: the folder with the two voice networks. Windows open and close as the daemon's do.
+ * --online: each turn as it was first published, relabels applied; otherwise as seen at the end.
+ * --times: what the prints and the speakers cost, on stderr. */
 #include "model/voice.h"
 #include "pipeline/activity.h"
 #include "pipeline/speakers.h"
@@ -14,9 +17,9 @@
 #include <time.h>
 
 #define FRAME WD_ACTIVITY_SAMPLES
-#define MAX_FRAMES 375     /* 15 s */
-#define CUT_FRAMES 75      /* a window that is full is cut at the quietest place in its last 3 s */
-#define PREROLL_FRAMES 5   /* 200 ms */
+#define MAX_FRAMES 375   /* 15 s */
+#define CUT_FRAMES 75    /* a window that is full is cut at the quietest place in its last 3 s */
+#define PREROLL_FRAMES 5 /* 200 ms */
 #define MAX_TURNS 4096
 
 struct diarize {
@@ -51,14 +54,16 @@ static int finish_window(struct diarize *d, uint32_t n_frames)
 
     wd_speakers_plan(d->p, d->n, &d->plan);
     for (uint32_t i = 0; i < d->plan.n_pieces; i++) {
-        r = wd_voice_print(d->voice, d->scratch, d->pcm[0] + d->plan.pieces[i].start, d->plan.pieces[i].n, d->prints[i]);
+        r = wd_voice_print(d->voice, d->scratch, d->pcm[0] + d->plan.pieces[i].start,
+                           d->plan.pieces[i].n, d->prints[i]);
         if (r < 0)
             memset(d->prints[i], 0, sizeof d->prints[i]);
     }
     printed = seconds();
     d->print_s += printed - start;
     d->n_prints += d->plan.n_pieces;
-    r = wd_speakers_add(d->speakers, d->first * WD_ACTIVITY_FRAME_NS, &d->plan, n_frames, (const float(*)[WD_VOICE_DIM])d->prints, NULL, 0);
+    r = wd_speakers_add(d->speakers, d->first * WD_ACTIVITY_FRAME_NS, &d->plan, n_frames,
+                        (const float(*)[WD_VOICE_DIM])d->prints, NULL, 0);
     if (r < 0)
         return r;
     while (wd_speakers_relabel(d->speakers, &l))
@@ -103,7 +108,8 @@ static int push(struct diarize *d, const float *pcm)
 
     memcpy(d->pcm[d->n], pcm, sizeof d->pcm[0]);
     d->p[d->n++] = p;
-    if (!open && d->n > PREROLL_FRAMES) { /* silence: only what an onset may reach back to is kept */
+    if (!open &&
+        d->n > PREROLL_FRAMES) { /* silence: only what an onset may reach back to is kept */
         memmove(d->pcm, d->pcm + 1, PREROLL_FRAMES * sizeof *d->pcm);
         memmove(d->p, d->p + 1, PREROLL_FRAMES * sizeof *d->p);
         d->first++;
@@ -122,8 +128,9 @@ static void print_turns(const struct wd_turn *turns, uint32_t n, const char *nam
         char label[16];
 
         wd_speakers_label(turns[i].speaker, label);
-        printf("SPEAKER %s 1 %.3f %.3f <NA> <NA> %s %.2f <NA>\n", name, (double)turns[i].t0_ns * 1e-9,
-               (double)(turns[i].t1_ns - turns[i].t0_ns) * 1e-9, label, (double)turns[i].confidence);
+        printf("SPEAKER %s 1 %.3f %.3f <NA> <NA> %s %.2f <NA>\n", name,
+               (double)turns[i].t0_ns * 1e-9, (double)(turns[i].t1_ns - turns[i].t0_ns) * 1e-9,
+               label, (double)turns[i].confidence);
     }
 }
 
@@ -136,14 +143,17 @@ static int run(struct diarize *d, const char *models, const char *name, bool onl
     size_t got;
     int r;
 
-    if ((size_t)snprintf(print_path, sizeof print_path, "%s/voice-print.safetensors", models) >= sizeof print_path ||
-        (size_t)snprintf(gate_path, sizeof gate_path, "%s/speech-activity.safetensors", models) >= sizeof gate_path) {
+    if ((size_t)snprintf(print_path, sizeof print_path, "%s/voice-print.safetensors", models) >=
+            sizeof print_path ||
+        (size_t)snprintf(gate_path, sizeof gate_path, "%s/speech-activity.safetensors", models) >=
+            sizeof gate_path) {
         fprintf(stderr, "diarize: %s: the path is too long\n", models);
         return 1;
     }
     if ((r = wd_voice_open(print_path, gate_path, &d->voice, &err)) < 0 ||
         (r = wd_voice_scratch_new(d->voice, &d->scratch, &err)) < 0 ||
-        (r = wd_activity_new(d->voice, &activity, &d->activity, &err)) < 0 || (r = wd_speakers_new(NULL, &d->speakers, &err)) < 0) {
+        (r = wd_activity_new(d->voice, &activity, &d->activity, &err)) < 0 ||
+        (r = wd_speakers_new(NULL, &d->speakers, &err)) < 0) {
         fprintf(stderr, "diarize: %s\n", err.text);
         return 1;
     }
@@ -163,10 +173,14 @@ static int run(struct diarize *d, const char *models, const char *name, bool onl
     }
     print_turns(d->turns, d->n_turns, name);
     if (times)
-        fprintf(stderr, "diarize: %.2f ms a print (%llu), %.3f ms a window for the speakers, at most %.3f (%llu); likeness %.3f, %u speakers\n",
-                d->print_s * 1e3 / (double)(d->n_prints ? d->n_prints : 1), (unsigned long long)d->n_prints,
-                d->speakers_s * 1e3 / (double)(d->n_windows ? d->n_windows : 1), d->worst_s * 1e3, (unsigned long long)d->n_windows,
-                (double)wd_speakers_stats(d->speakers).likeness, wd_speakers_stats(d->speakers).speakers);
+        fprintf(stderr,
+                "diarize: %.2f ms a print (%llu), %.3f ms a window for the speakers, at most %.3f "
+                "(%llu); likeness %.3f, %u speakers\n",
+                d->print_s * 1e3 / (double)(d->n_prints ? d->n_prints : 1),
+                (unsigned long long)d->n_prints,
+                d->speakers_s * 1e3 / (double)(d->n_windows ? d->n_windows : 1), d->worst_s * 1e3,
+                (unsigned long long)d->n_windows, (double)wd_speakers_stats(d->speakers).likeness,
+                wd_speakers_stats(d->speakers).speakers);
     return 0;
 }
 

@@ -55,7 +55,8 @@ static void a_tone_is_loudest_in_its_own_band(void **state)
     (void)state;
 
     for (int band = 0; band < WD_FEATURES_BANDS; band++) {
-        double low = 2595.0 * log10(1.0 + 60.0 / 700.0), high = 2595.0 * log10(1.0 + 7600.0 / 700.0);
+        double low = 2595.0 * log10(1.0 + 60.0 / 700.0),
+               high = 2595.0 * log10(1.0 + 7600.0 / 700.0);
         double mel = low + (high - low) * (band + 1) / (WD_FEATURES_BANDS + 1);
         double hz = 700.0 * (pow(10.0, mel / 2595.0) - 1.0);
         float pcm[WD_FEATURES_WINDOW], out[WD_FEATURES_BANDS];
@@ -87,7 +88,8 @@ static void silence_gives_the_floor(void **state)
 static void a_gain_is_as_if_the_sound_were_louder(void **state)
 {
     struct wd_features *f = features();
-    float pcm[WD_FEATURES_WINDOW], louder[WD_FEATURES_WINDOW], a[WD_FEATURES_BANDS], b[WD_FEATURES_BANDS];
+    float pcm[WD_FEATURES_WINDOW], louder[WD_FEATURES_WINDOW], a[WD_FEATURES_BANDS],
+        b[WD_FEATURES_BANDS];
     uint32_t seed = 11;
     (void)state;
 

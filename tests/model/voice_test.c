@@ -1,4 +1,5 @@
-/* tests/model/voice_test.c - both networks against recorded values of every step; see tests/voice/README.md. */
+/* tests/model/voice_test.c - both networks against recorded values of every step; see
+ * tests/voice/README.md. */
 #include "model/voice.h"
 #include "model/tensor_file.h"
 #include <errno.h>
@@ -30,8 +31,10 @@ static int set_up(void **state)
     static struct given g;
     struct wd_err err = {0};
 
-    if (wd_voice_open(PRINT_PATH, GATE_PATH, &g.voice, &err) < 0 || wd_voice_scratch_new(g.voice, &g.scratch, &err) < 0 ||
-        wd_tensor_file_open_data(TEST_SRCDIR "/tests/voice/golden.safetensors", &g.golden, &err) < 0) {
+    if (wd_voice_open(PRINT_PATH, GATE_PATH, &g.voice, &err) < 0 ||
+        wd_voice_scratch_new(g.voice, &g.scratch, &err) < 0 ||
+        wd_tensor_file_open_data(TEST_SRCDIR "/tests/voice/golden.safetensors", &g.golden, &err) <
+            0) {
         print_error("%s\n", err.text);
         return -1;
     }
@@ -113,7 +116,9 @@ static void every_step_of_the_print_is_as_recorded(void **state)
         float print[WD_VOICE_DIM];
 
         sound_of(g, pieces[i], pcm);
-        assert_int_equal(wd_voice_print_steps(g->voice, g->scratch, pcm, WD_VOICE_PIECE, compare_step, &c, print), 0);
+        assert_int_equal(wd_voice_print_steps(g->voice, g->scratch, pcm, WD_VOICE_PIECE,
+                                              compare_step, &c, print),
+                         0);
         assert_int_equal(c.n_compared, pieces[i] < 6 ? 11 : 3);
         assert_true(distance(recorded(g, pieces[i], "print.out"), print, WD_VOICE_DIM) < 1e-5);
     }
@@ -134,11 +139,15 @@ static void every_step_of_the_gate_is_as_recorded(void **state)
         for (int again = 0; again < 2; again++) {
             for (size_t t = 0; t < n_frames; t++) {
                 p[t] = wd_gate_push(gate, pcm + t * WD_GATE_FRAME);
-                memcpy(features + t * WD_GATE_INPUT, wd_gate_features(gate), WD_GATE_INPUT * sizeof(float));
-                memcpy(states + t * WD_GATE_STATE, wd_gate_state(gate), WD_GATE_STATE * sizeof(float));
+                memcpy(features + t * WD_GATE_INPUT, wd_gate_features(gate),
+                       WD_GATE_INPUT * sizeof(float));
+                memcpy(states + t * WD_GATE_STATE, wd_gate_state(gate),
+                       WD_GATE_STATE * sizeof(float));
             }
-            assert_true(distance(recorded(g, pieces[i], "gate.features"), features, n_frames * WD_GATE_INPUT) < 1e-4);
-            assert_true(distance(recorded(g, pieces[i], "gate.states"), states, n_frames * WD_GATE_STATE) < 1e-5);
+            assert_true(distance(recorded(g, pieces[i], "gate.features"), features,
+                                 n_frames * WD_GATE_INPUT) < 1e-4);
+            assert_true(distance(recorded(g, pieces[i], "gate.states"), states,
+                                 n_frames * WD_GATE_STATE) < 1e-5);
             assert_true(distance(recorded(g, pieces[i], "gate.probability"), p, n_frames) < 1e-5);
             wd_gate_reset(gate); /* and once more from the start */
         }
@@ -182,7 +191,8 @@ static void a_print_of_another_length_is_refused(void **state)
     static float pcm[WD_VOICE_PIECE + 1];
     float print[WD_VOICE_DIM];
 
-    assert_int_equal(wd_voice_print(g->voice, g->scratch, pcm, WD_VOICE_MIN_SAMPLES - 1, print), -EINVAL);
+    assert_int_equal(wd_voice_print(g->voice, g->scratch, pcm, WD_VOICE_MIN_SAMPLES - 1, print),
+                     -EINVAL);
     assert_int_equal(wd_voice_print(g->voice, g->scratch, pcm, WD_VOICE_PIECE + 1, print), -EINVAL);
     assert_int_equal(wd_voice_print(g->voice, g->scratch, pcm, 0, print), -EINVAL);
 }
@@ -231,7 +241,8 @@ static void a_damaged_weight_file_is_named(void **state)
     struct wd_err err = {0};
     (void)state;
 
-    assert_int_equal(wd_voice_open(TEST_SRCDIR "/models/no-such-file", GATE_PATH, &v, &err), -ENOENT);
+    assert_int_equal(wd_voice_open(TEST_SRCDIR "/models/no-such-file", GATE_PATH, &v, &err),
+                     -ENOENT);
     assert_non_null(strstr(err.text, "no-such-file"));
     err = (struct wd_err){0};
     /* the two files changed about: each lacks the other's tensors */

@@ -22,8 +22,10 @@ static int set_up(void **state)
     struct wd_err err = {0};
     (void)state;
 
-    if (wd_voice_open(TEST_SRCDIR "/models/voice-print.safetensors", TEST_SRCDIR "/models/speech-activity.safetensors", &voice, &err) < 0 ||
-        wd_tensor_file_open_data(TEST_SRCDIR "/tests/voice/golden.safetensors", &golden, &err) < 0) {
+    if (wd_voice_open(TEST_SRCDIR "/models/voice-print.safetensors",
+                      TEST_SRCDIR "/models/speech-activity.safetensors", &voice, &err) < 0 ||
+        wd_tensor_file_open_data(TEST_SRCDIR "/tests/voice/golden.safetensors", &golden, &err) <
+            0) {
         print_error("%s\n", err.text);
         return -1;
     }
@@ -110,7 +112,8 @@ static void an_onset_reaches_back_200_ms_but_not_into_earlier_speech(void **stat
 
 static void pauses_and_preroll_can_be_switched_off(void **state)
 {
-    struct wd_activity *a = activity((struct wd_activity_opts){.preroll_ns = -1, .hangover_ns = -1});
+    struct wd_activity *a =
+        activity((struct wd_activity_opts){.preroll_ns = -1, .hangover_ns = -1});
     (void)state;
 
     decide(a, 0.0f, 30);
@@ -126,10 +129,15 @@ static void a_setting_out_of_range_is_named(void **state)
     struct wd_err err = {0};
     (void)state;
 
-    assert_int_equal(wd_activity_new(voice, &(struct wd_activity_opts){.threshold = 1.5f}, &a, &err), -EINVAL);
+    assert_int_equal(
+        wd_activity_new(voice, &(struct wd_activity_opts){.threshold = 1.5f}, &a, &err), -EINVAL);
     assert_non_null(strstr(err.text, "threshold"));
-    assert_int_equal(wd_activity_new(voice, &(struct wd_activity_opts){.threshold = (float)NAN}, &a, &err), -EINVAL);
-    assert_int_equal(wd_activity_new(voice, &(struct wd_activity_opts){.hangover_ns = INT64_MAX}, &a, &err), -EINVAL);
+    assert_int_equal(
+        wd_activity_new(voice, &(struct wd_activity_opts){.threshold = (float)NAN}, &a, &err),
+        -EINVAL);
+    assert_int_equal(
+        wd_activity_new(voice, &(struct wd_activity_opts){.hangover_ns = INT64_MAX}, &a, &err),
+        -EINVAL);
     assert_non_null(strstr(err.text, "hangover"));
     assert_null(a);
 }
@@ -176,7 +184,8 @@ static void a_tone_is_no_speech(void **state)
         float pcm[WD_ACTIVITY_SAMPLES];
 
         for (unsigned i = 0; i < WD_ACTIVITY_SAMPLES; i++)
-            pcm[i] = (float)(0.2 * sin(2.0 * acos(-1.0) * 1000.0 * (t * WD_ACTIVITY_SAMPLES + i) / 16000.0));
+            pcm[i] = (float)(0.2 * sin(2.0 * acos(-1.0) * 1000.0 * (t * WD_ACTIVITY_SAMPLES + i) /
+                                       16000.0));
         assert_int_equal(wd_activity_push(a, pcm, NULL), SILENCE);
     }
     wd_activity_free(a);
@@ -244,7 +253,8 @@ static struct wd_activity_picture *looking_at_the_room(int amplitude)
     assert_int_equal(wd_activity_picture_new(0.02, &a, NULL), 0);
     for (int i = 0; i < 5; i++) {
         draw(rgb, 100, amplitude, 0, 0, 0, 0);
-        assert_true(wd_activity_picture_push(a, rgb, W, H)); /* as long as none was accepted, each is new */
+        assert_true(
+            wd_activity_picture_push(a, rgb, W, H)); /* as long as none was accepted, each is new */
     }
     wd_activity_picture_accept(a);
     return a;

@@ -16,7 +16,8 @@ static float random_part(void)
     return (float)(seed >> 8) / 16777216.0f;
 }
 
-static uint32_t run(const float *alike, const float *weight, uint32_t n, struct wd_cluster_rule rule, uint32_t *of)
+static uint32_t run(const float *alike, const float *weight, uint32_t n,
+                    struct wd_cluster_rule rule, uint32_t *of)
 {
     struct wd_cluster *c = NULL;
     uint32_t count;
@@ -28,7 +29,8 @@ static uint32_t run(const float *alike, const float *weight, uint32_t n, struct 
 }
 
 /* Joins the two clusters with the greatest mean over pairs of members, computed anew each time. */
-static uint32_t slowly(const float *alike, const float *weight, uint32_t n, float stop, uint32_t *of)
+static uint32_t slowly(const float *alike, const float *weight, uint32_t n, float stop,
+                       uint32_t *of)
 {
     uint32_t count = 0, number[MAX];
 
@@ -45,7 +47,8 @@ static uint32_t slowly(const float *alike, const float *weight, uint32_t n, floa
                 for (uint32_t k = 0; k < n; k++)
                     for (uint32_t l = 0; l < n; l++)
                         if (of[k] == i && of[l] == j) {
-                            sum += (double)weight[k] * (double)weight[l] * (double)alike[k * MAX + l];
+                            sum +=
+                                (double)weight[k] * (double)weight[l] * (double)alike[k * MAX + l];
                             pairs += (double)weight[k] * (double)weight[l];
                         }
                 if (pairs > 0.0 && sum / pairs > best) {
@@ -116,7 +119,8 @@ static void the_widest_gap_in_the_band_parts_voices(void **state)
     assert_int_equal(two_groups(0.79f, 0.78f, rule), 1); /* the gap below is wider */
     assert_int_equal(two_groups(0.79f, 0.71f, rule), 2);
     assert_int_equal(two_groups(0.78f, 0.73f, rule), 2);
-    assert_int_equal(two_groups(0.75f, 0.74f, rule), 8); /* nobody is alike enough: the gap above is the widest */
+    assert_int_equal(two_groups(0.75f, 0.74f, rule),
+                     8); /* nobody is alike enough: the gap above is the widest */
 }
 
 static void one_is_a_cluster_and_none_are_none(void **state)

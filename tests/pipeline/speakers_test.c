@@ -1,4 +1,5 @@
-/* tests/pipeline/speakers_test.c - one voice keeps one label: with made prints, and with people's. */
+/* tests/pipeline/speakers_test.c - one voice keeps one label: with made prints, and with people's.
+ */
 #include "pipeline/speakers.h"
 #include "model/tensor_file.h"
 #include "tests/no_malloc.h"
@@ -50,15 +51,17 @@ static void norm(float *v)
         v[i] /= sqrtf(length);
 }
 
-/* A made recording: who speaks in each 40 ms frame; a print is the mix of the voices under its piece, and its own noise, which neighbours
- * share as far as they overlap. All voices share a half, as people's do in one room. */
+/* A made recording: who speaks in each 40 ms frame; a print is the mix of the voices under its
+ * piece, and its own noise, which neighbours share as far as they overlap. All voices share a half,
+ * as people's do in one room. */
 struct recording {
     const int *who; /* [n] */
     uint32_t n;
     float likeness; /* of two pieces of one voice that do not overlap */
 };
 
-/* What is said just now: different for every frame, so that neighbouring pieces share it as far as they overlap. */
+/* What is said just now: different for every frame, so that neighbouring pieces share it as far as
+ * they overlap. */
 static void add_own(uint32_t first, const struct wd_speakers_piece *p, float likeness, float *print)
 {
     float own[WD_VOICE_DIM] = {0};
@@ -72,7 +75,8 @@ static void add_own(uint32_t first, const struct wd_speakers_piece *p, float lik
     norm(print);
 }
 
-static void print_of(const struct recording *r, uint32_t first, const struct wd_speakers_piece *p, float *ret)
+static void print_of(const struct recording *r, uint32_t first, const struct wd_speakers_piece *p,
+                     float *ret)
 {
     memset(ret, 0, WD_VOICE_DIM * sizeof *ret);
     for (uint32_t f = p->start / FRAME; f < (p->start + p->n) / FRAME; f++) {
@@ -84,7 +88,8 @@ static void print_of(const struct recording *r, uint32_t first, const struct wd_
     add_own(first, p, r->likeness, ret);
 }
 
-static void hear(struct wd_speakers *s, const struct recording *r, uint32_t first, uint32_t n, const int64_t *hints, uint32_t n_hints)
+static void hear(struct wd_speakers *s, const struct recording *r, uint32_t first, uint32_t n,
+                 const int64_t *hints, uint32_t n_hints)
 {
     static float p[WD_SPEAKERS_MAX_FRAMES], prints[WD_SPEAKERS_MAX_PIECES][WD_VOICE_DIM];
     static struct wd_speakers_plan plan;
@@ -94,7 +99,8 @@ static void hear(struct wd_speakers *s, const struct recording *r, uint32_t firs
     wd_speakers_plan(p, n, &plan);
     for (uint32_t i = 0; i < plan.n_pieces; i++)
         print_of(r, first, &plan.pieces[i], prints[i]);
-    assert_int_equal(wd_speakers_add(s, (int64_t)first * WD_ACTIVITY_FRAME_NS, &plan, n, (const float(*)[WD_VOICE_DIM])prints, hints, n_hints),
+    assert_int_equal(wd_speakers_add(s, (int64_t)first * WD_ACTIVITY_FRAME_NS, &plan, n,
+                                     (const float(*)[WD_VOICE_DIM])prints, hints, n_hints),
                      0);
 }
 
@@ -132,9 +138,11 @@ static void plan_pieces_lie_in_their_stretch_and_never_in_a_neighbour(void **sta
         assert_true(q->start + q->n <= 375 * FRAME);
         for (uint32_t k = 0; k < plan.n_stretches; k++)
             if (k != q->stretch)
-                assert_true(q->start + q->n <= plan.stretches[k].first * FRAME || q->start >= plan.stretches[k].end * FRAME);
+                assert_true(q->start + q->n <= plan.stretches[k].first * FRAME ||
+                            q->start >= plan.stretches[k].end * FRAME);
         if (q->stretch == 0)
-            assert_true(q->start >= 18 * FRAME && q->start + q->n <= 120 * FRAME && q->n == WD_VOICE_PIECE);
+            assert_true(q->start >= 18 * FRAME && q->start + q->n <= 120 * FRAME &&
+                        q->n == WD_VOICE_PIECE);
     }
 }
 
@@ -146,7 +154,9 @@ static void a_plan_is_bounded_whatever_the_sound(void **state)
 
     for (int round = 0; round < 3; round++) {
         for (int i = 0; i < 2000; i++)
-            p[i] = round == 0 ? 1.0f : round == 1 ? (i % 8 < 6 ? 1.0f : 0.0f) : (i % 40 < 35 ? 0.9f : 0.0f);
+            p[i] = round == 0   ? 1.0f
+                   : round == 1 ? (i % 8 < 6 ? 1.0f : 0.0f)
+                                : (i % 40 < 35 ? 0.9f : 0.0f);
         wd_speakers_plan(p, 2000, &plan);
         assert_int_equal(plan.n_frames, WD_SPEAKERS_MAX_FRAMES);
         assert_true(plan.n_pieces > 0 && plan.n_pieces <= WD_SPEAKERS_MAX_PIECES);
@@ -181,8 +191,10 @@ static void a_voice_keeps_its_label_across_windows(void **state)
         assert_int_equal(wd_speakers_turns(s, t, 8), 1);
         assert_int_equal(t[0].speaker, order[i]); /* numbered as they are heard */
         assert_true(t[0].confidence > 0.5f);
-        assert_true(llabs(t[0].t0_ns - (int64_t)(i * 100 + 10) * WD_ACTIVITY_FRAME_NS) <= 2 * WD_ACTIVITY_FRAME_NS);
-        assert_true(llabs(t[0].t1_ns - (int64_t)(i * 100 + 70) * WD_ACTIVITY_FRAME_NS) <= 2 * WD_ACTIVITY_FRAME_NS);
+        assert_true(llabs(t[0].t0_ns - (int64_t)(i * 100 + 10) * WD_ACTIVITY_FRAME_NS) <=
+                    2 * WD_ACTIVITY_FRAME_NS);
+        assert_true(llabs(t[0].t1_ns - (int64_t)(i * 100 + 70) * WD_ACTIVITY_FRAME_NS) <=
+                    2 * WD_ACTIVITY_FRAME_NS);
     }
     assert_int_equal(wd_speakers_stats(s).speakers, 3);
     wd_speakers_free(s);
@@ -205,7 +217,8 @@ static void a_change_without_a_pause_is_found_within_a_quarter_second(void **sta
     assert_true(t[0].t1_ns <= t[1].t0_ns);
     assert_int_equal(wd_speakers_at(s, change - SECOND, change - SECOND / 2, NULL), 1);
     assert_int_equal(wd_speakers_at(s, change + SECOND / 2, change + SECOND, NULL), 2);
-    assert_int_equal(wd_speakers_at(s, 0, SECOND / 10, NULL), 1); /* the nearest where nobody speaks */
+    assert_int_equal(wd_speakers_at(s, 0, SECOND / 10, NULL),
+                     1); /* the nearest where nobody speaks */
     wd_speakers_free(s);
 }
 
@@ -264,7 +277,8 @@ static void after_a_cut_only_what_lies_before_it_counts(void **state)
     wd_speakers_plan(p, 200, &plan);
     for (uint32_t i = 0; i < plan.n_pieces; i++)
         print_of(&r, 0, &plan.pieces[i], prints[i]);
-    assert_int_equal(wd_speakers_add(s, 0, &plan, 100, (const float(*)[WD_VOICE_DIM])prints, NULL, 0), 0);
+    assert_int_equal(
+        wd_speakers_add(s, 0, &plan, 100, (const float(*)[WD_VOICE_DIM])prints, NULL, 0), 0);
     assert_int_equal(wd_speakers_turns(s, t, 8), 1);
     assert_int_equal(t[0].t1_ns, 100 * WD_ACTIVITY_FRAME_NS);
     hear(s, &r, 100, 200, NULL, 0);
@@ -288,27 +302,38 @@ static void wrong_input_is_refused_and_bad_prints_are_not_heard(void **state)
     wd_speakers_plan(p, 100, &plan);
     for (uint32_t i = 0; i < plan.n_pieces; i++)
         prints[i][0] = i ? (float)NAN : 0.0f;
-    assert_int_equal(wd_speakers_add(s, SECOND, &plan, 100, (const float(*)[WD_VOICE_DIM])prints, NULL, 0), 0);
+    assert_int_equal(
+        wd_speakers_add(s, SECOND, &plan, 100, (const float(*)[WD_VOICE_DIM])prints, NULL, 0), 0);
     assert_int_equal(wd_speakers_turns(s, t, 4), 0);
     assert_int_equal(wd_speakers_at(s, 0, SECOND, NULL), 0);
-    assert_int_equal(wd_speakers_add(s, 0, &plan, 100, (const float(*)[WD_VOICE_DIM])prints, NULL, 0), -ERANGE);
+    assert_int_equal(
+        wd_speakers_add(s, 0, &plan, 100, (const float(*)[WD_VOICE_DIM])prints, NULL, 0), -ERANGE);
     bad = plan;
     bad.pieces[0].stretch = 7;
-    assert_int_equal(wd_speakers_add(s, 10 * SECOND, &bad, 100, (const float(*)[WD_VOICE_DIM])prints, NULL, 0), -EINVAL);
+    assert_int_equal(
+        wd_speakers_add(s, 10 * SECOND, &bad, 100, (const float(*)[WD_VOICE_DIM])prints, NULL, 0),
+        -EINVAL);
     bad = plan;
     bad.n_pieces = WD_SPEAKERS_MAX_PIECES + 1;
-    assert_int_equal(wd_speakers_add(s, 10 * SECOND, &bad, 100, (const float(*)[WD_VOICE_DIM])prints, NULL, 0), -EINVAL);
+    assert_int_equal(
+        wd_speakers_add(s, 10 * SECOND, &bad, 100, (const float(*)[WD_VOICE_DIM])prints, NULL, 0),
+        -EINVAL);
     bad = plan;
     bad.stretches[0].end = 101;
-    assert_int_equal(wd_speakers_add(s, 10 * SECOND, &bad, 100, (const float(*)[WD_VOICE_DIM])prints, NULL, 0), -EINVAL);
+    assert_int_equal(
+        wd_speakers_add(s, 10 * SECOND, &bad, 100, (const float(*)[WD_VOICE_DIM])prints, NULL, 0),
+        -EINVAL);
     wd_speakers_finish(s);
     wd_speakers_free(s);
-    assert_int_equal(wd_speakers_new(&(struct wd_speakers_opts){.max_units = 3}, &none, &err), -EINVAL);
-    assert_int_equal(wd_speakers_new(&(struct wd_speakers_opts){.margin = (float)NAN}, &none, &err), -EINVAL);
+    assert_int_equal(wd_speakers_new(&(struct wd_speakers_opts){.max_units = 3}, &none, &err),
+                     -EINVAL);
+    assert_int_equal(wd_speakers_new(&(struct wd_speakers_opts){.margin = (float)NAN}, &none, &err),
+                     -EINVAL);
     assert_null(none);
 }
 
-/* Two labels that turn out to be one voice: what was heard at first, half of each, was too different. */
+/* Two labels that turn out to be one voice: what was heard at first, half of each, was too
+ * different. */
 static void labels_that_grow_together_are_told_once(void **state)
 {
     struct wd_speakers *s = speakers();
@@ -333,7 +358,9 @@ static void labels_that_grow_together_are_told_once(void **state)
             add_voice(3, part, prints[i]);
             add_own((uint32_t)w * 100, &plan.pieces[i], 0.85f, prints[i]);
         }
-        assert_int_equal(wd_speakers_add(s, w * 4 * SECOND, &plan, 100, (const float(*)[WD_VOICE_DIM])prints, NULL, 0), 0);
+        assert_int_equal(wd_speakers_add(s, w * 4 * SECOND, &plan, 100,
+                                         (const float(*)[WD_VOICE_DIM])prints, NULL, 0),
+                         0);
         if (w == 1)
             assert_int_equal(wd_speakers_stats(s).speakers, 2);
     }
@@ -411,11 +438,12 @@ static void three_people_are_told_apart_and_known_again(void **state)
     const uint32_t from[] = {0, 0, 0, 12, 12, 12}, want[] = {1, 2, 3, 1, 3, 2};
     (void)state;
 
-    assert_int_equal(wd_voice_open(TEST_SRCDIR "/models/voice-print.safetensors", TEST_SRCDIR "/models/speech-activity.safetensors", &voice,
-                                   NULL),
+    assert_int_equal(wd_voice_open(TEST_SRCDIR "/models/voice-print.safetensors",
+                                   TEST_SRCDIR "/models/speech-activity.safetensors", &voice, NULL),
                      0);
     assert_int_equal(wd_voice_scratch_new(voice, &scratch, NULL), 0);
-    assert_int_equal(wd_tensor_file_open_data(TEST_SRCDIR "/tests/voice/golden.safetensors", &golden, NULL), 0);
+    assert_int_equal(
+        wd_tensor_file_open_data(TEST_SRCDIR "/tests/voice/golden.safetensors", &golden, NULL), 0);
     for (int w = 0; w < 6; w++) {
         const struct wd_tensor *t = wd_tensor_file_find(golden, pieces[w]);
         struct wd_turn turn;
@@ -428,8 +456,12 @@ static void three_people_are_told_apart_and_known_again(void **state)
         wd_speakers_plan(p, 40, &plan);
         assert_true(plan.n_pieces > 0);
         for (uint32_t i = 0; i < plan.n_pieces; i++)
-            assert_int_equal(wd_voice_print(voice, scratch, pcm + plan.pieces[i].start, plan.pieces[i].n, prints[i]), 0);
-        assert_int_equal(wd_speakers_add(s, w * 2 * SECOND, &plan, 40, (const float(*)[WD_VOICE_DIM])prints, NULL, 0), 0);
+            assert_int_equal(wd_voice_print(voice, scratch, pcm + plan.pieces[i].start,
+                                            plan.pieces[i].n, prints[i]),
+                             0);
+        assert_int_equal(wd_speakers_add(s, w * 2 * SECOND, &plan, 40,
+                                         (const float(*)[WD_VOICE_DIM])prints, NULL, 0),
+                         0);
         assert_int_equal(wd_speakers_turns(s, &turn, 1), 1);
         assert_int_equal(turn.speaker, want[w]);
     }
