@@ -51,6 +51,6 @@ int wd_paths_model(const char *name, char *ret, size_t cap, struct wd_err *err)
         return wd_err_set(err, -ENAMETOOLONG, "%.64s...: the name is too long", name);
     n = wd_paths_data(relative, ret, cap, err);
     if (n == -ENOENT)
-        return wd_err_prefix(err, "%s: neither a file nor a shipped model", name);
+        wd_err_prefix(err, "%s: neither a file nor a shipped model", name);
     return n;
 }

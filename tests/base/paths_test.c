@@ -47,6 +47,17 @@ static void a_shipped_model_is_found_by_its_name(void **state)
     assert_string_equal(path, TEST_SRCDIR "/models/nano.gguf");
 }
 
+static void a_model_that_is_nowhere_is_an_error_also_where_nobody_asks_why(void **state)
+{
+    struct wd_err err = {0};
+    char path[4096];
+
+    (void)state;
+    assert_int_equal(wd_paths_model("micro", path, sizeof path, &err), -ENOENT);
+    assert_non_null(strstr(err.text, "micro: neither a file nor a shipped model"));
+    assert_int_equal(wd_paths_model("micro", path, sizeof path, NULL), -ENOENT);
+}
+
 static void a_path_stays_as_it_is(void **state)
 {
     char path[4096];
@@ -100,6 +111,7 @@ int main(void)
         cmocka_unit_test_setup(a_shipped_file_is_found_in_the_data_folder, at_the_source),
         cmocka_unit_test_setup(a_missing_file_is_an_error_that_names_the_places, at_the_source),
         cmocka_unit_test_setup(a_shipped_model_is_found_by_its_name, at_the_source),
+        cmocka_unit_test_setup(a_model_that_is_nowhere_is_an_error_also_where_nobody_asks_why, at_the_source),
         cmocka_unit_test_setup(a_path_stays_as_it_is, at_the_source),
         cmocka_unit_test_setup(an_unknown_model_is_an_error_that_names_it, at_the_source),
         cmocka_unit_test_setup(a_buffer_that_is_too_small_is_an_error, at_the_source),
