@@ -347,6 +347,10 @@ tests_flow_test_LDADD = $(DAEMON_LIBS) $(DAEMON_SYSLIBS) $(JANSSON_LIBS) $(CMOCK
 # cli
 TESTS += tests/cli/model_test.sh
 EXTRA_DIST += tests/cli/model_test.sh
+TESTS += tests/cli/transcribe_test.sh
+EXTRA_DIST += tests/cli/transcribe_test.sh
+TESTS += tests/daemon_test.sh
+EXTRA_DIST += tests/daemon_test.sh
 endif
 
 # tools

@@ -1,4 +1,5 @@
-# tests/sinks/check_schema.py - validates JSON lines from standard input, then damages each one and expects a complaint.
+# tests/sinks/check_schema.py SCHEMA [some] - validates JSON lines from standard input, then damages each one and expects a complaint;
+# without `some` every kind must be among them.
 import copy
 import json
 import sys
@@ -44,7 +45,7 @@ for line in lines:
         complain("valid with an unknown field", line)
 
 wanted = {branch["title"] for branch in schema["oneOf"]}
-if kinds != wanted:
+if kinds != wanted and sys.argv[2:] != ["some"]:
     failed += 1
     print("kinds written: %s, in the schema: %s" % (sorted(kinds), sorted(wanted)))
 print("%d events of %d kinds, %d complaints" % (len(lines), len(kinds), failed))
