@@ -55,7 +55,7 @@ const struct wd_opt wd_config_window_rows[] = {
 };
 
 const struct wd_opt wd_config_activity_rows[] = {
-    WD_OPT_FLOAT(struct wd_config_speech, threshold, "0.5", 0, 1,
+    WD_OPT_FLOAT(struct wd_config_speech, threshold, "0.4", 0, 1,
                  "probability from which sound is speech"),
     WD_OPT_MS(struct wd_config_speech, preroll_ns, "preroll_ms", "200", 0, 2000,
               "sound kept from before speech began"),

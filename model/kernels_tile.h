@@ -15,6 +15,7 @@
  * times; where rows are missing at the end, the last one is computed again and not stored. */
 #pragma once
 #include "model/kernels_tables.h"
+#include "model/quant_q6_k.h"
 #include <stdalign.h>
 #include <string.h>
 
@@ -61,8 +62,8 @@ INLINE const unsigned char *weight_row(const struct product *p, size_t o)
 
 /* ---- Blocks of integers ---- */
 
-/* sc[r][b] = scale of weight block b * scale of activation block b of row r, b in [0, n). */
-INLINE void chunk_scales(const unsigned char *row, size_t block_bytes, const float *xs,
+/* sc[r][b] = unit * scale of weight block b * scale of activation block b of row r, b in [0, n). */
+INLINE void chunk_scales(const unsigned char *row, size_t block_bytes, float unit, const float *xs,
                          size_t n_blocks, size_t n_rows, size_t n, float (*sc)[CHUNK])
 {
     float d[CHUNK];
@@ -72,6 +73,8 @@ INLINE void chunk_scales(const unsigned char *row, size_t block_bytes, const flo
         scales8(row + b * block_bytes, block_bytes, d + b);
     for (; b < n; b++)
         d[b] = one_f16(row + b * block_bytes);
+    for (b = 0; b < n; b++)
+        d[b] *= unit;
     for (size_t r = 0; r < n_rows; r++) {
         for (b = 0; b + VL <= n; b += VL)
             vf_store(sc[r] + b, vf_mul(vf_load(d + b), vf_load(xs + r * n_blocks + b)));
@@ -80,12 +83,14 @@ INLINE void chunk_scales(const unsigned char *row, size_t block_bytes, const flo
     }
 }
 
-/* n_tile and n_rows are constants where this is inlined: the sums stay in registers. */
+/* Blocks [from, n). n_tile and n_rows are constants where this is inlined: the sums stay in
+ * registers. */
 INLINE void chunk_few(vw (*block)(const unsigned char *), size_t block_bytes,
                       const unsigned char *const *row, size_t n_tile, const int16_t *xq,
-                      size_t n_in, size_t n_rows, float (*sc)[FEW][CHUNK], size_t n, vf *acc)
+                      size_t n_in, size_t n_rows, float (*sc)[FEW][CHUNK], size_t from, size_t n,
+                      vf *acc)
 {
-    for (size_t b = 0; b < n; b++) {
+    for (size_t b = from; b < n; b++) {
         UNROLL
         for (size_t i = 0; i < n_tile; i++) {
             vw w = block(row[i] + b * block_bytes);
@@ -121,14 +126,14 @@ INLINE void blocks_few(const struct product *p, vw (*block)(const unsigned char 
             for (size_t i = 0; i < n_tile; i++) {
                 for (size_t at = 0; at < CHUNK * block_bytes; at += 64)
                     __builtin_prefetch(row[i] + AHEAD + at);
-                chunk_scales(row[i], block_bytes, p->xs + b, n_blocks, n_rows, n, sc[i]);
+                chunk_scales(row[i], block_bytes, 1, p->xs + b, n_blocks, n_rows, n, sc[i]);
             }
             if (n == CHUNK)
                 chunk_few(block, block_bytes, row, n_tile, p->xq + b * BLOCK, p->n_in, n_rows, sc,
-                          CHUNK, acc);
+                          0, CHUNK, acc);
             else
                 chunk_few(block, block_bytes, row, n_tile, p->xq + b * BLOCK, p->n_in, n_rows, sc,
-                          n, acc);
+                          0, n, acc);
             UNROLL
             for (size_t i = 0; i < n_tile; i++)
                 row[i] += CHUNK * block_bytes;
@@ -226,7 +231,7 @@ INLINE void blocks_many(const struct product *p, vw (*block)(const unsigned char
                     __builtin_prefetch(row[i] + CHUNK * block_bytes + at);
                 for (size_t k = 0; k < n; k++)
                     vw_store(wide[i] + k * BLOCK, block(row[i] + k * block_bytes));
-                chunk_scales(row[i], block_bytes, p->xs + b, n_blocks, p->n_rows, n, sc[i]);
+                chunk_scales(row[i], block_bytes, 1, p->xs + b, n_blocks, p->n_rows, n, sc[i]);
                 row[i] += CHUNK * block_bytes;
             }
             if (n == CHUNK)
@@ -263,6 +268,7 @@ INLINE void rows_blocks(const struct product *p, vw (*block)(const unsigned char
     }
 }
 
+#ifndef OWN_BLOCKS /* rows_q8_0 and rows_q4_0 come from the including file */
 static void rows_q8_0(const void *w, size_t w_row_bytes, size_t n_out, size_t n_in,
                       const int16_t *xq, const float *xs, size_t n_rows, float *y, size_t y_stride)
 {
@@ -294,6 +300,7 @@ static void rows_q4_0(const void *w, size_t w_row_bytes, size_t n_out, size_t n_
 
     rows_blocks(&p, vw_q4_0, 18);
 }
+#endif
 
 static float round_block(const float *x, int16_t *ret);
 
@@ -562,6 +569,10 @@ static void unpack(enum wd_type type, const void *src, float *dst, size_t n)
     case WD_TYPE_Q4_0:
         for (size_t b = 0; b < n / BLOCK; b++, p += 18)
             vw_floats(vw_q4_0(p), one_f16(p), dst + b * BLOCK);
+        break;
+    case WD_TYPE_Q6_K:
+        for (size_t b = 0; b < n / WD_Q6_K_BLOCK; b++, p += WD_Q6_K_BYTES)
+            wd_q6_k_unpack(p, one_f16(p + 208), dst + b * WD_Q6_K_BLOCK);
         break;
     }
 }

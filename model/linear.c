@@ -52,6 +52,12 @@ static int is_blocks(enum wd_type type)
     return wd_type_block(type) > 1;
 }
 
+/* Has it a kernel that multiplies in whole numbers? */
+static int by_numbers(enum wd_type type)
+{
+    return type == WD_TYPE_Q4_0 || type == WD_TYPE_Q8_0;
+}
+
 static void *aligned(size_t bytes)
 {
     void *p;
@@ -191,11 +197,16 @@ static void sweep(void *ctx, unsigned member, unsigned count)
 static void round_rows(void *ctx, unsigned member, unsigned count)
 {
     const struct job *j = ctx;
+    const struct wd_kernels *k = j->l->kernels;
     size_t n_in = j->w->n_in;
 
-    for (size_t r = j->n_rows * member / count; r < j->n_rows * (member + 1) / count; r++)
-        j->l->kernels->round_q16(j->x + r * j->x_stride, n_in, j->l->xq + r * n_in,
-                                 j->l->xs + r * (n_in / WD_Q16_BLOCK));
+    for (size_t r = j->n_rows * member / count; r < j->n_rows * (member + 1) / count; r++) {
+        int16_t *xq = j->l->xq + r * n_in;
+
+        k->round_q16(j->x + r * j->x_stride, n_in, xq, j->l->xs + r * (n_in / WD_Q16_BLOCK));
+        if (k->arrange_q16)
+            k->arrange_q16(xq, n_in);
+    }
 }
 
 /* F32 weights go to BLAS as they lie; others tile by tile, its sums growing over the columns. */
@@ -253,7 +264,7 @@ static size_t most_rows(const struct wd_linear *l, enum wd_type type)
 {
     if (type == WD_TYPE_F32)
         return MOST_F32_ROWS;
-    return is_blocks(type) && !l->exact ? MOST_BLOCK_ROWS : MOST_HALF_ROWS;
+    return by_numbers(type) && !l->exact ? MOST_BLOCK_ROWS : MOST_HALF_ROWS;
 }
 
 void wd_linear_apply(struct wd_linear *l, const struct wd_matrix *w, const float *x,
@@ -270,7 +281,7 @@ void wd_linear_apply(struct wd_linear *l, const struct wd_matrix *w, const float
         wd_threads_run(alone ? NULL : l->threads, by_blas, &j);
     } else if (!blocks) {
         wd_threads_run(alone ? NULL : l->threads, sweep, &j);
-    } else if (l->exact) {
+    } else if (l->exact || !by_numbers(w->type)) {
         wd_threads_run(alone ? NULL : l->threads, by_unpacking, &j);
     } else {
         wd_threads_run(n_rows * w->n_in < ALONE ? NULL : l->threads, round_rows, &j);

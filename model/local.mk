@@ -19,7 +19,7 @@ MODEL_SYSLIBS = $(OPENBLAS_LIBS) $(JANSSON_LIBS)
 
 # Arithmetic: each processor family's kernels are a library with its own flags.
 libmodel_a_SOURCES += \
-	model/quant.h model/quant.c \
+	model/quant.h model/quant_q6_k.h model/quant.c \
 	model/threads.h model/threads.c \
 	model/kernels.h model/kernels_tables.h model/kernels.c model/kernels_ref.c \
 	model/linear.h model/linear.c \
@@ -27,13 +27,16 @@ libmodel_a_SOURCES += \
 KERNEL_CPPFLAGS =
 KERNEL_LIBS =
 if CPU_X86
-KERNEL_CPPFLAGS += -DHAVE_KERNELS_AVX2 -DHAVE_KERNELS_AVX512
-KERNEL_LIBS += libmodel_avx2.a libmodel_avx512.a
-noinst_LIBRARIES += libmodel_avx2.a libmodel_avx512.a
+KERNEL_CPPFLAGS += -DHAVE_KERNELS_AVX2 -DHAVE_KERNELS_AVX512 -DHAVE_KERNELS_AVX512VNNI
+KERNEL_LIBS += libmodel_avx2.a libmodel_avx512.a libmodel_avx512vnni.a
+noinst_LIBRARIES += libmodel_avx2.a libmodel_avx512.a libmodel_avx512vnni.a
 libmodel_avx2_a_SOURCES = model/kernels_avx2.c model/kernels_tile.h
 libmodel_avx2_a_CFLAGS = $(AM_CFLAGS) -O3 -mavx2 -mfma -mf16c
-libmodel_avx512_a_SOURCES = model/kernels_avx512.c model/kernels_tile.h
-libmodel_avx512_a_CFLAGS = $(AM_CFLAGS) -O3 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mf16c
+AVX512_CFLAGS = -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mf16c
+libmodel_avx512_a_SOURCES = model/kernels_avx512.h model/kernels_avx512.c model/kernels_tile.h
+libmodel_avx512_a_CFLAGS = $(AM_CFLAGS) -O3 $(AVX512_CFLAGS)
+libmodel_avx512vnni_a_SOURCES = model/kernels_avx512.h model/kernels_avx512vnni.c model/kernels_tile.h
+libmodel_avx512vnni_a_CFLAGS = $(AM_CFLAGS) -O3 $(AVX512_CFLAGS) -mavx512vnni
 endif
 if CPU_ARM64
 KERNEL_CPPFLAGS += -DHAVE_KERNELS_NEON

@@ -1,6 +1,7 @@
 /* model/quant.c - number formats of weights, in plain C: every other unpacking is held against this
  * one. */
 #include "model/quant.h"
+#include "model/quant_q6_k.h"
 #include <assert.h>
 #include <math.h>
 #include <string.h>
@@ -19,6 +20,7 @@ static const struct {
     {WD_TYPE_F16, "F16", 1, 2},
     {WD_TYPE_Q4_0, "Q4_0", BLOCK, Q4_0_BYTES},
     {WD_TYPE_Q8_0, "Q8_0", BLOCK, Q8_0_BYTES},
+    {WD_TYPE_Q6_K, "Q6_K", WD_Q6_K_BLOCK, WD_Q6_K_BYTES},
     {WD_TYPE_BF16, "BF16", 1, 2},
 };
 
@@ -160,6 +162,11 @@ void wd_quant_unpack(enum wd_type type, const void *src, float *dst, size_t n)
                 dst[b * BLOCK + j] = d * (float)(int8_t)p[2 + j];
         }
         break;
+    case WD_TYPE_Q6_K:
+        assert(n % WD_Q6_K_BLOCK == 0);
+        for (size_t b = 0; b < n / WD_Q6_K_BLOCK; b++, p += WD_Q6_K_BYTES)
+            wd_q6_k_unpack(p, wd_f16_to_f32(u16_at(p + 208)), dst + b * WD_Q6_K_BLOCK);
+        break;
     }
 }
 
@@ -208,6 +215,37 @@ static void pack_q8_0(const float *x, unsigned char *p)
         p[2 + j] = (unsigned char)quotient(x[j], d, -127, 127);
 }
 
+/* A scale for each 16, itself in 8 bits of the block's scale. */
+static void pack_q6_k(const float *x, unsigned char *p)
+{
+    float scale[16], most = 0, d;
+    uint16_t h;
+
+    for (size_t s = 0; s < 16; s++) {
+        scale[s] = 0;
+        for (size_t k = 0; k < 16; k++)
+            scale[s] = fmaxf(scale[s], fabsf(x[s * 16 + k]));
+        scale[s] /= 31;
+        most = fmaxf(most, scale[s]);
+    }
+    h = wd_f32_to_f16(most / 127);
+    d = wd_f16_to_f32(h);
+    memset(p, 0, 192);
+    memcpy(p + 208, &h, sizeof h);
+    for (size_t s = 0; s < 16; s++) {
+        int step = quotient(scale[s], d, 0, 127);
+
+        p[192 + s] = (unsigned char)step;
+        for (size_t k = 0; k < 16; k++) {
+            size_t i = s * 16 + k, half = i / 128, j = i % 128, l = j % 32, part = j / 32;
+            unsigned q = (unsigned)(quotient(x[i], d * (float)step, -32, 31) + 32);
+
+            p[64 * half + l + 32 * (part & 1)] |= (unsigned char)((q & 15) << (part < 2 ? 0 : 4));
+            p[128 + 32 * half + l] |= (unsigned char)((q >> 4) << (2 * part));
+        }
+    }
+}
+
 void wd_quant_pack(enum wd_type type, const float *src, void *dst, size_t n)
 {
     unsigned char *p = dst;
@@ -233,6 +271,11 @@ void wd_quant_pack(enum wd_type type, const float *src, void *dst, size_t n)
         assert(n % BLOCK == 0);
         for (size_t b = 0; b < n / BLOCK; b++)
             pack_q8_0(src + b * BLOCK, p + b * Q8_0_BYTES);
+        break;
+    case WD_TYPE_Q6_K:
+        assert(n % WD_Q6_K_BLOCK == 0);
+        for (size_t b = 0; b < n / WD_Q6_K_BLOCK; b++)
+            pack_q6_k(src + b * WD_Q6_K_BLOCK, p + b * WD_Q6_K_BYTES);
         break;
     }
 }

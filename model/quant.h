@@ -10,12 +10,13 @@ enum wd_type {
     WD_TYPE_F16 = 1,
     WD_TYPE_Q4_0 = 2,
     WD_TYPE_Q8_0 = 8,
+    WD_TYPE_Q6_K = 14, /* the customary embedding of Q4_0 files */
     WD_TYPE_BF16 = 30,
 };
 
 /* "F32", "Q4_0", ...; NULL for a type this engine does not know. */
 const char *wd_type_name(uint32_t type);
-/* Weights in one block (1, 32) and its bytes; 0 for an unknown type. */
+/* Weights in one block (1, 32, 256) and its bytes; 0 for an unknown type. */
 size_t wd_type_block(uint32_t type);
 size_t wd_type_block_bytes(uint32_t type);
 /* Bytes of a row of n weights; 0 if the type is unknown or n is no multiple of the block. Does not

@@ -109,13 +109,28 @@ static void product_done(struct product *p)
     free(p->dense);
 }
 
+/* A copy of n rows of xq in the table's order. */
+static int16_t *arranged(const struct wd_kernels *k, const int16_t *xq, size_t n_in, size_t n,
+                         void **ret_base)
+{
+    int16_t *copy = room(n * n_in * sizeof *copy, 2, ret_base);
+
+    memcpy(copy, xq, n * n_in * sizeof *copy);
+    for (size_t r = 0; k->arrange_q16 && r < n; r++)
+        k->arrange_q16(copy + r * n_in, n_in);
+    return copy;
+}
+
 /* Rows [from, from + n). */
 static void product_run(const struct product *p, const struct wd_kernels *k, float *y, size_t from,
                         size_t n)
 {
     const float *x = p->x + from * p->x_stride, *xs = p->xs + from * (p->n_in / WD_Q16_BLOCK);
-    const int16_t *xq = p->xq + from * p->n_in;
+    int16_t *xq = NULL;
+    void *xq_base = NULL;
 
+    if (wd_type_block(p->type) > 1)
+        xq = arranged(k, p->xq + from * p->n_in, p->n_in, n, &xq_base);
     y += from * p->y_stride;
     switch (p->type) {
     case WD_TYPE_F32:
@@ -130,10 +145,12 @@ static void product_run(const struct product *p, const struct wd_kernels *k, flo
     case WD_TYPE_Q8_0:
         k->rows_q8_0(p->w, p->w_row_bytes, p->n_out, p->n_in, xq, xs, n, y, p->y_stride);
         break;
+    case WD_TYPE_Q6_K: /* has no product in whole numbers */
     case WD_TYPE_Q4_0:
         k->rows_q4_0(p->w, p->w_row_bytes, p->n_out, p->n_in, xq, xs, n, y, p->y_stride);
         break;
     }
+    free(xq_base);
 }
 
 /* |w| . |x|: what rounding errors of a sum are measured by. */
@@ -194,6 +211,106 @@ unsigned kernels_check_blocks(const struct wd_kernels *k, uint64_t seed)
             for (size_t i = 0; i < sizeof ins / sizeof *ins; i++)
                 for (size_t r = 1; r <= WD_KERNEL_MAX_ROWS; r++)
                     failed += check_product(k, block_types[t], outs[o], ins[i], r, &seed);
+    return failed;
+}
+
+/* One activation at a time, all bits of it in turn, meets its own weight: of the exact product
+ * nothing is lost. */
+unsigned kernels_check_places(const struct wd_kernels *k, uint64_t seed)
+{
+    static const int16_t values[] = {1,   -1,   127,  -128, 128,    -129,   255,
+                                     256, -256, -257, 511,  -32767, -32640, 32767};
+    static const size_t ins[] = {32, 96, 128, 160, 384, 480, 512, 736};
+    unsigned failed = 0;
+
+    for (size_t t = 0; t < 2; t++)
+        for (size_t i = 0; i < sizeof ins / sizeof *ins; i++)
+            for (size_t n_rows = 1; n_rows <= 6; n_rows++) {
+                struct product p;
+                size_t block_bytes = wd_type_block_bytes(block_types[t]);
+
+                product_init(&p, block_types[t], 3, ins[i], n_rows, &seed);
+                for (size_t o = 0; o < 3; o++) {
+                    unsigned char *w = p.w + o * p.w_row_bytes;
+
+                    for (size_t b = 0; b < ins[i] / WD_Q16_BLOCK; b++, w += block_bytes) {
+                        const uint16_t one = 0x3c00;
+
+                        memcpy(w, &one, sizeof one);
+                        for (size_t at = 2; at < block_bytes; at++) /* -128 and 127 too */
+                            w[at] = (unsigned char)(next(&seed) >> 40);
+                    }
+                    wd_quant_unpack(p.type, p.w + o * p.w_row_bytes, p.dense + o * ins[i], ins[i]);
+                }
+                for (size_t b = 0; b < n_rows * (ins[i] / WD_Q16_BLOCK); b++)
+                    p.xs[b] = 1;
+                for (size_t at = 0; at < ins[i]; at++) {
+                    memset(p.xq, 0, n_rows * ins[i] * sizeof *p.xq);
+                    for (size_t r = 0; r < n_rows; r++)
+                        p.xq[r * ins[i] + (at + r) % ins[i]] =
+                            values[(at + r) % (sizeof values / sizeof *values)];
+                    product_run(&p, k, p.y, 0, n_rows);
+                    for (size_t r = 0; r < n_rows; r++)
+                        for (size_t o = 0; o < 3; o++) {
+                            size_t j = (at + r) % ins[i];
+                            double want = (double)p.dense[o * ins[i] + j] * p.xq[r * ins[i] + j];
+                            float got = p.y[r * p.y_stride + o];
+
+                            if (!((double)got == want))
+                                failed = wrong(k, "one activation", failed, (double)got, want, n_rows,
+                                               ins[i], j);
+                        }
+                }
+                product_done(&p);
+            }
+    return failed;
+}
+
+/* The largest weights and activations, of one sign and of both: nothing runs over. */
+unsigned kernels_check_extremes(const struct wd_kernels *k, uint64_t seed)
+{
+    unsigned failed = 0;
+
+    for (size_t t = 0; t < 2; t++)
+        for (int turn = 0; turn < 16; turn++)
+            for (size_t n_rows = 1; n_rows <= 6; n_rows++) {
+                struct product p;
+                const uint16_t one = 0x3c00;
+                size_t block_bytes = wd_type_block_bytes(block_types[t]);
+
+                product_init(&p, block_types[t], 1, 224, n_rows, &seed);
+                for (size_t b = 0; b < 7; b++) {
+                    unsigned char *w = p.w + b * block_bytes;
+
+                    memcpy(w, &one, sizeof one);
+                    for (size_t at = 2; at < block_bytes; at++) {
+                        int low = turn & 4 ? (int)(next(&seed) >> 40 & 1) : turn & 1;
+
+                        w[at] = t ? (low ? 0x00 : 0xff) : (low ? 0x80 : 0x7f);
+                    }
+                }
+                wd_quant_unpack(p.type, p.w, p.dense, 224);
+                for (size_t j = 0; j < n_rows * 224; j++) {
+                    int low = turn & 8 ? (int)(next(&seed) >> 40 & 1) : turn & 2;
+
+                    p.xq[j] = low ? -32767 : 32767;
+                }
+                for (size_t b = 0; b < n_rows * 7; b++)
+                    p.xs[b] = 1;
+                product_run(&p, k, p.y, 0, n_rows);
+                for (size_t r = 0; r < n_rows; r++) {
+                    double want = 0, size = 0;
+
+                    for (size_t j = 0; j < 224; j++) {
+                        want += (double)p.dense[j] * p.xq[r * 224 + j];
+                        size += fabs((double)p.dense[j] * p.xq[r * 224 + j]);
+                    }
+                    if (!(fabs((double)p.y[r * p.y_stride] - want) <= 5e-7 * size))
+                        failed = wrong(k, "extremes", failed, (double)p.y[r * p.y_stride], want, t,
+                                       n_rows, r);
+                }
+                product_done(&p);
+            }
     return failed;
 }
 
@@ -301,10 +418,10 @@ unsigned kernels_check_rounding(const struct wd_kernels *k, uint64_t seed)
 unsigned kernels_check_unpacking(const struct wd_kernels *k, uint64_t seed)
 {
     static const enum wd_type types[] = {WD_TYPE_F32, WD_TYPE_F16, WD_TYPE_BF16, WD_TYPE_Q8_0,
-                                         WD_TYPE_Q4_0};
+                                         WD_TYPE_Q4_0, WD_TYPE_Q6_K};
     unsigned failed = 0;
 
-    for (size_t t = 0; t < 5; t++)
+    for (size_t t = 0; t < 6; t++)
         for (size_t n = 1; n <= 320; n++) {
             size_t bytes = wd_type_row_bytes(types[t], n);
             float got[321], want[321];

@@ -242,6 +242,25 @@ static int stop(void **state)
     return 0;
 }
 
+/* The customary embedding of Q4_0 files: no kernel in whole numbers, so the exact weights. */
+static void six_bit_blocks_multiply_exactly(void **state)
+{
+    static const size_t rows[] = {1, 5, 47, 90};
+    struct wd_matrix w = matrix_of(WD_TYPE_Q6_K, 150, 768);
+
+    (void)state;
+    for (size_t k = 0; wd_kernels_all()[k]; k++) {
+        struct wd_linear *l;
+
+        if (!wd_kernels_all()[k]->usable())
+            continue;
+        l = linear_of(wd_kernels_all()[k]);
+        for (size_t r = 0; r < sizeof rows / sizeof *rows; r++)
+            assert_true(error_of(l, &w, rows[r], 768) < 2e-6);
+        wd_linear_free(l);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -251,6 +270,7 @@ int main(void)
         cmocka_unit_test(a_drafted_token_gets_the_bits_of_a_decoded_one),
         cmocka_unit_test(applying_never_allocates),
         cmocka_unit_test(kernels_of_another_processor_are_refused),
+        cmocka_unit_test(six_bit_blocks_multiply_exactly),
     };
 
     return cmocka_run_group_tests(tests, start, stop);

@@ -169,6 +169,61 @@ static void silence_and_nan_pack_without_harm(void **state)
     }
 }
 
+/* Element i of a block, straight from the definition (docs/model.md, "Quantised blocks"). */
+static float q6_k_element(const unsigned char *p, unsigned i)
+{
+    unsigned half = i / 128, part = i % 128 / 32, l = i % 32;
+    unsigned char low = p[64 * half + l + 32 * (part & 1)], high = p[128 + 32 * half + l];
+    int q = ((part < 2 ? low & 15 : low >> 4) | (high >> (2 * part) & 3) << 4) - 32;
+    uint16_t h;
+
+    memcpy(&h, p + 208, sizeof h);
+    return wd_f16_to_f32(h) * (float)(signed char)p[192 + 8 * half + l / 16 + 2 * part] * (float)q;
+}
+
+static void six_bit_blocks_unpack_as_defined(void **state)
+{
+    unsigned char block[210];
+    float w[256];
+    uint32_t z = 7;
+
+    (void)state;
+    for (int round = 0; round < 50; round++) {
+        for (size_t i = 0; i < sizeof block; i++) {
+            z = z * 1664525u + 1013904223u;
+            block[i] = (unsigned char)(z >> 24);
+        }
+        block[209] = 0x2c; /* an ordinary scale */
+        wd_quant_unpack(WD_TYPE_Q6_K, block, w, 256);
+        for (unsigned i = 0; i < 256; i++)
+            assert_true(w[i] == q6_k_element(block, i));
+    }
+}
+
+static void six_bit_blocks_lose_at_most_half_a_step(void **state)
+{
+    float x[256], y[256];
+    unsigned char block[210];
+    uint32_t z = 9;
+
+    (void)state;
+    for (unsigned i = 0; i < 256; i++) {
+        z = z * 1664525u + 1013904223u;
+        x[i] = ((float)(z >> 8) / 8388608.0f - 1.0f) * (i / 16 % 2 ? 1.0f : 0.3f);
+    }
+    wd_quant_pack(WD_TYPE_Q6_K, x, block, 256);
+    wd_quant_unpack(WD_TYPE_Q6_K, block, y, 256);
+    for (unsigned s = 0; s < 16; s++) {
+        float most = 0;
+
+        for (unsigned k = 0; k < 16; k++)
+            most = fmaxf(most, fabsf(x[s * 16 + k]));
+        /* The scale of sixteen is itself rounded to a 127th of the block's largest. */
+        for (unsigned k = 0; k < 16; k++)
+            assert_true(fabsf(x[s * 16 + k] - y[s * 16 + k]) <= most / 31 * 0.5f + 1.0f / 127 + 1e-3f);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -180,6 +235,8 @@ int main(void)
         cmocka_unit_test(a_q8_0_block_lies_as_documented),
         cmocka_unit_test(blocks_are_packed_to_the_nearest_step),
         cmocka_unit_test(silence_and_nan_pack_without_harm),
+        cmocka_unit_test(six_bit_blocks_unpack_as_defined),
+        cmocka_unit_test(six_bit_blocks_lose_at_most_half_a_step),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
