@@ -17,16 +17,21 @@ float wd_sampler_probability(const float *logits, uint32_t n, const int32_t *sup
     float max = -INFINITY;
     double sum = 0;
 
-    if (id < 0 || (uint32_t)id >= n || is_in(suppress, n_suppress, (uint32_t)id))
+    if (id < 0 || (uint32_t)id >= n || isnan(logits[id]) || is_in(suppress, n_suppress, (uint32_t)id))
+        return 0;
+    /* A suppressed logit may stand far above all others, and one that is no number says nothing: neither may enter the sum. */
+    for (uint32_t i = 0; i < n; i++)
+        if (logits[i] > max && !is_in(suppress, n_suppress, i))
+            max = logits[i];
+    if (!isfinite(max))
         return 0;
     for (uint32_t i = 0; i < n; i++)
-        max = fmaxf(max, logits[i]);
-    for (uint32_t i = 0; i < n; i++)
-        sum += (double)expf(logits[i] - max);
+        if (logits[i] <= max)
+            sum += (double)expf(logits[i] - max);
     for (uint32_t i = 0; i < n_suppress; i++)
-        if (suppress[i] >= 0 && (uint32_t)suppress[i] < n)
+        if (suppress[i] >= 0 && (uint32_t)suppress[i] < n && logits[suppress[i]] <= max && !is_in(suppress, i, (uint32_t)suppress[i]))
             sum -= (double)expf(logits[suppress[i]] - max);
-    /* Rounding may leave a sum below its own term when nearly all of it was suppressed. */
+    /* Rounding may leave a sum below its own term. */
     return fminf(1.0f, expf(logits[id] - max) / (float)fmax(sum, 1e-30));
 }
 

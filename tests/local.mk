@@ -108,6 +108,42 @@ tests_model_voice_test_SOURCES = tests/model/voice_test.c
 tests_model_voice_test_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_model_voice_test_LDADD = $(MODEL_LIBS) $(MODEL_SYSLIBS) $(CMOCKA_LIBS)
 EXTRA_DIST += tests/voice/README.md tests/voice/golden.safetensors
+check_PROGRAMS += tests/model/sampler_test
+TESTS += tests/model/sampler_test
+tests_model_sampler_test_SOURCES = tests/model/sampler_test.c
+tests_model_sampler_test_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_model_sampler_test_LDADD = $(MODEL_LIBS) $(MODEL_SYSLIBS) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/model/kv_cache_test
+TESTS += tests/model/kv_cache_test
+tests_model_kv_cache_test_SOURCES = tests/model/kv_cache_test.c
+tests_model_kv_cache_test_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_model_kv_cache_test_LDADD = $(MODEL_LIBS) $(MODEL_SYSLIBS) $(CMOCKA_LIBS)
+SMALL_MODEL = tests/model/small_model.h tests/model/small_model.c tests/golden/checkpoint.h tests/golden/checkpoint.c
+check_PROGRAMS += tests/model/weights_test
+TESTS += tests/model/weights_test
+tests_model_weights_test_SOURCES = tests/model/weights_test.c $(SMALL_MODEL)
+tests_model_weights_test_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_model_weights_test_LDADD = $(MODEL_LIBS) $(MODEL_SYSLIBS) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/model/embed_test
+TESTS += tests/model/embed_test
+tests_model_embed_test_SOURCES = tests/model/embed_test.c $(SMALL_MODEL)
+tests_model_embed_test_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_model_embed_test_LDADD = $(MODEL_LIBS) $(MODEL_SYSLIBS) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/model/attention_test
+TESTS += tests/model/attention_test
+tests_model_attention_test_SOURCES = tests/model/attention_test.c $(SMALL_MODEL)
+tests_model_attention_test_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_model_attention_test_LDADD = $(MODEL_LIBS) $(MODEL_SYSLIBS) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/model/engine_test
+TESTS += tests/model/engine_test
+tests_model_engine_test_SOURCES = tests/model/engine_test.c $(SMALL_MODEL)
+tests_model_engine_test_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_model_engine_test_LDADD = $(MODEL_LIBS) $(MODEL_SYSLIBS) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/model/decoder_test
+TESTS += tests/model/decoder_test
+tests_model_decoder_test_SOURCES = tests/model/decoder_test.c tests/no_malloc.h tests/no_malloc.c $(SMALL_MODEL)
+tests_model_decoder_test_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_model_decoder_test_LDADD = $(MODEL_LIBS) $(MODEL_SYSLIBS) $(CMOCKA_LIBS)
 
 check_PROGRAMS += tests/golden_test
 TESTS += tests/golden_test
@@ -389,3 +425,26 @@ endif
 # Who may include whom.
 TESTS += tools/check_arrows.sh
 EXTRA_DIST += tools/check_arrows.sh
+
+# `make coverage`, after configure --enable-coverage: runs the tests, then prints how many lines each file of model/ and pipeline/ had executed, and
+# the sum over each folder. GCOVR_FLAGS: for instance --html-details coverage.html
+COVERAGE_FOLDERS = base model pipeline sinks daemon cli
+GCOVR = gcovr
+GCOVR_FLAGS =
+.PHONY: coverage
+if COVERAGE
+coverage:
+	@command -v $(GCOVR) >/dev/null || { echo "coverage: gcovr is missing (Debian: apt-get install gcovr)" >&2; exit 1; }
+	find . -name '*.gcda' -exec rm -f {} +
+	$(MAKE) $(AM_MAKEFLAGS) check || { echo "coverage: the tests must pass first" >&2; exit 1; }
+	$(GCOVR) --root '$(abs_top_srcdir)' --object-directory . --filter '$(abs_top_srcdir)/model/' --filter '$(abs_top_srcdir)/pipeline/' \
+		--gcov-ignore-parse-errors --sort-uncovered $(GCOVR_FLAGS) .
+	@for folder in $(COVERAGE_FOLDERS); do \
+		printf '%-10s' "$$folder"; \
+		$(GCOVR) --root '$(abs_top_srcdir)' --object-directory . --filter "$(abs_top_srcdir)/$$folder/" --gcov-ignore-parse-errors . | \
+			grep '^TOTAL'; \
+	done
+else
+coverage:
+	@echo "coverage: configure with --enable-coverage first" >&2; exit 1
+endif
