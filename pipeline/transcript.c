@@ -457,7 +457,7 @@ static void close_window(struct wd_transcript *t, struct wd_window *w, bool good
 {
     publish_part(t, w, wd_window_frames(w), good ? t->parsed[0]->n_words : 0, good);
     if (t->voices)
-        wd_voices_forget(t->voices);
+        wd_voices_forget(t->voices, true);
     wd_window_close(w);
     t->again = false;
     t->carried[0] = '\0';
@@ -473,7 +473,7 @@ static void cut_window(struct wd_transcript *t, struct wd_window *w, uint32_t fr
     else
         t->carried[0] = '\0';
     if (t->voices)
-        wd_voices_forget(t->voices);
+        wd_voices_forget(t->voices, false);
     wd_window_cut(w, frame);
     t->again = false;
     forget_window(t);
@@ -504,7 +504,7 @@ static void bad_answer(struct wd_transcript *t, struct wd_window *w, const struc
                           (double)(at + part * WD_WINDOW_FRAME_NS) / 1e9, why);
         t->carried[0] = '\0';
         if (t->voices)
-            wd_voices_forget(t->voices);
+            wd_voices_forget(t->voices, false);
         wd_window_cut(w, part);
         forget_window(t);
         t->again = true;

@@ -8,6 +8,8 @@
 #include <string.h>
 
 #define MAX_TURNS 64
+/* A turn goes on over a pause of this length, also from part to part. */
+#define TURN_PAUSE_NS INT64_C(600000000)
 /* A single word shorter than this does not make a turn of its own inside a line. */
 #define SHORT_WORD_NS INT64_C(400000000)
 
@@ -21,6 +23,7 @@ struct wd_voices {
     uint32_t n_prints;
     float ordered[WD_SPEAKERS_MAX_PIECES][WD_VOICE_DIM];
     uint32_t n_known; /* speakers that were announced */
+    struct wd_turn held; /* the last turn, which may go on in the next part; speaker 0: none */
 };
 
 int wd_voices_new(struct wd_publish *publish, struct wd_voices **ret, struct wd_err *err)
@@ -186,25 +189,41 @@ static void publish_relabels(struct wd_voices *v, int64_t t)
     }
 }
 
+static void publish_held(struct wd_voices *v)
+{
+    struct wd_event *e;
+
+    if (v->held.speaker == 0)
+        return;
+    e = speaker_event(v, WD_EVENT_TURN, v->held.t0_ns, v->held.t1_ns, v->held.speaker);
+    if (e)
+        e->speaker.confidence = v->held.confidence;
+    wd_publish_send(v->publish, e);
+    v->held.speaker = 0;
+}
+
 static void publish_turns(struct wd_voices *v)
 {
     struct wd_turn turns[MAX_TURNS];
     uint32_t n = wd_speakers_turns(v->speakers, turns, MAX_TURNS);
 
     for (uint32_t i = 0; i < n; i++) {
-        struct wd_event *e;
-
+        if (v->held.speaker == turns[i].speaker && turns[i].t0_ns - v->held.t1_ns <= TURN_PAUSE_NS) {
+            v->held.t1_ns = turns[i].t1_ns;
+            if (v->held.confidence > turns[i].confidence)
+                v->held.confidence = turns[i].confidence;
+            continue;
+        }
+        publish_held(v);
+        v->held = turns[i];
         /* Speakers are numbered in the order in which they are heard. */
         for (; v->n_known < turns[i].speaker; v->n_known++) {
-            e = speaker_event(v, WD_EVENT_SPEAKER, turns[i].t0_ns, turns[i].t0_ns, v->n_known + 1);
+            struct wd_event *e = speaker_event(v, WD_EVENT_SPEAKER, turns[i].t0_ns, turns[i].t0_ns, v->n_known + 1);
+
             if (e)
                 e->change = wd_event_text(e, "new", 3);
             wd_publish_send(v->publish, e);
         }
-        e = speaker_event(v, WD_EVENT_TURN, turns[i].t0_ns, turns[i].t1_ns, turns[i].speaker);
-        if (e)
-            e->speaker.confidence = turns[i].confidence;
-        wd_publish_send(v->publish, e);
     }
 }
 
@@ -241,9 +260,11 @@ void wd_voices_part(struct wd_voices *v, const struct wd_window *w, uint32_t fro
     publish_turns(v);
 }
 
-void wd_voices_forget(struct wd_voices *v)
+void wd_voices_forget(struct wd_voices *v, bool pause)
 {
     v->n_prints = 0;
+    if (pause)
+        publish_held(v);
 }
 
 void wd_voices_words(const struct wd_voices *v, const struct wd_parsed *parsed, const struct wd_align_time *times, uint32_t first, uint32_t end,
@@ -278,6 +299,7 @@ void wd_voices_name(const struct wd_voices *v, uint32_t speaker, struct wd_event
 
 void wd_voices_end(struct wd_voices *v)
 {
+    publish_held(v);
     wd_speakers_finish(v->speakers);
     publish_relabels(v, 0);
 }

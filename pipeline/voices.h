@@ -25,8 +25,8 @@ bool wd_voices_ready(struct wd_voices *v, const struct wd_window *w, uint32_t fr
  * not known; where a line begins somebody else may. */
 void wd_voices_part(struct wd_voices *v, const struct wd_window *w, uint32_t from, uint32_t to, const struct wd_parsed *parsed,
                     const struct wd_align_time *times);
-/* The window is given back: its prints are of no use any more. */
-void wd_voices_forget(struct wd_voices *v);
+/* The window is given back: its prints are of no use any more. pause: nobody speaks on where it ended. */
+void wd_voices_forget(struct wd_voices *v, bool pause);
 /* A speaker for each of words [first, end), which lie in that part; 0: not known. A word is never cut, and a single short one at the border of a line
  * does not change hands. */
 void wd_voices_words(const struct wd_voices *v, const struct wd_parsed *parsed, const struct wd_align_time *times, uint32_t first, uint32_t end,
