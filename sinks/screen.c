@@ -409,6 +409,15 @@ static void say_scene(struct paragraph *p, const struct wd_event *e)
     }
 }
 
+/* Behind what happened: why, where that is known. */
+static void say_why(struct paragraph *p, const char *why)
+{
+    if (!why || !*why)
+        return;
+    say(p, ": ", DIM);
+    say(p, why, DIM);
+}
+
 static void say_lag(struct paragraph *p, const struct wd_event *e)
 {
     char b[64];
@@ -416,8 +425,7 @@ static void say_lag(struct paragraph *p, const struct wd_event *e)
     p->label = "[lag]";
     snprintf(b, sizeof b, "%.1f s behind", e->behind_s);
     say(p, b, DIM);
-    say(p, e->change ? ": " : NULL, DIM);
-    say(p, e->change, DIM);
+    say_why(p, e->change);
 }
 
 static void say_gap(struct paragraph *p, const struct wd_event *e)
@@ -427,8 +435,7 @@ static void say_gap(struct paragraph *p, const struct wd_event *e)
     p->label = "[gap]";
     snprintf(b, sizeof b, "%.1f s lost", (double)(e->t1_ns - e->t0_ns) / 1e9);
     say(p, b, DIM);
-    say(p, e->reason ? ": " : NULL, DIM);
-    say(p, e->reason, DIM);
+    say_why(p, e->reason);
 }
 
 static void say_speaker(struct paragraph *p, const struct wd_event *e)
@@ -476,8 +483,7 @@ static bool describe(struct paragraph *p, const struct wd_event *e)
     case WD_EVENT_SOURCE:
         p->label = "[source]";
         say(p, e->change, DIM);
-        say(p, e->reason ? ": " : NULL, DIM);
-        say(p, e->reason, DIM);
+        say_why(p, e->reason);
         break;
     case WD_EVENT_GAP:
         say_gap(p, e);

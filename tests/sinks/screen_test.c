@@ -304,6 +304,27 @@ static void without_a_terminal_there_are_only_lines(void **state)
     end();
 }
 
+static void a_reason_stands_only_where_there_is_one(void **state)
+{
+    static const char *const reasons[] = {"stopped", "", NULL};
+
+    (void)state;
+    begin(false, 0, 80);
+    for (size_t i = 0; i < 3; i++) {
+        struct wd_event *e = wd_event_new(pool, WD_EVENT_SOURCE, SECOND);
+
+        e->stream = "room";
+        e->change = "ended";
+        e->reason = reasons[i];
+        draw(e);
+        wd_event_unref(e);
+    }
+    assert_string_equal(row(0), "00:00  [source]  ended: stopped");
+    assert_string_equal(row(1), "00:00  [source]  ended");
+    assert_string_equal(row(2), "00:00  [source]  ended");
+    end();
+}
+
 static void speakers_have_their_own_colors_always_the_same(void **state)
 {
     char first[8][64];
@@ -409,6 +430,7 @@ int main(void)
         cmocka_unit_test(open_text_never_takes_more_than_the_screen),
         cmocka_unit_test(a_tiny_terminal_is_never_overrun),
         cmocka_unit_test(without_a_terminal_there_are_only_lines),
+        cmocka_unit_test(a_reason_stands_only_where_there_is_one),
         cmocka_unit_test(speakers_have_their_own_colors_always_the_same),
         cmocka_unit_test(what_was_not_taken_is_drawn_again),
         cmocka_unit_test(hostile_events_cannot_reach_the_terminal),
