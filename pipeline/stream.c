@@ -39,6 +39,8 @@ struct wd_stream {
     char reason[256];
     bool draining, input_ended, ended, heard_end;
     int64_t heard_ns;
+    bool losing; /* frames are refused since lost_from_ns */
+    int64_t lost_from_ns;
     enum shed shed;
     int64_t shed_since;
     struct wd_job_count jobs;
@@ -87,12 +89,28 @@ struct wd_schedule_want wd_stream_want(const struct wd_stream *s)
     return w;
 }
 
+/* One event for a stretch of frames that the backlog had no room for, when it has again. */
+static void publish_lost(struct wd_stream *s, int64_t until_ns)
+{
+    static const char reason[] = "the engine is too far behind";
+    struct wd_event *e;
+
+    if (!s->losing)
+        return;
+    s->losing = false;
+    e = wd_publish_event(&s->publish, WD_EVENT_GAP, s->lost_from_ns, until_ns);
+    if (e)
+        e->reason = wd_event_text(e, reason, sizeof reason - 1);
+    wd_publish_send(&s->publish, e);
+}
+
 static void check_end(struct wd_stream *s)
 {
     if (!s->input_ended || s->ended || s->sound_busy || s->scene_busy)
         return;
     if (!s->heard_end) {
         s->heard_end = true;
+        publish_lost(s, s->heard_ns);
         wd_window_end(s->window);
         if (s->scene)
             wd_scene_end(s->scene);
@@ -152,12 +170,11 @@ static void take_frame(struct wd_stream *s, const float *pcm, int64_t t0)
     int r = wd_window_push(s->window, pcm, t0, speech, p);
 
     s->heard_ns = t0 + WD_FRAME_NS;
-    if (r == -ENOSPC) {
-        struct wd_event *e = wd_publish_event(&s->publish, WD_EVENT_GAP, t0, t0 + WD_FRAME_NS);
-
-        if (e)
-            e->reason = wd_event_text(e, "the engine is too far behind", 28);
-        wd_publish_send(&s->publish, e);
+    if (r != -ENOSPC) {
+        publish_lost(s, t0);
+    } else if (!s->losing) {
+        s->losing = true;
+        s->lost_from_ns = t0;
     }
 }
 
