@@ -8,6 +8,9 @@
 #endif
 
 static const struct wd_kernels *const tables[] = {
+#ifdef HAVE_KERNELS_AVX512VNNI
+    &wd_kernels_avx512vnni,
+#endif
 #ifdef HAVE_KERNELS_AVX512
     &wd_kernels_avx512,
 #endif
@@ -41,6 +44,11 @@ int wd_kernels_has_avx512(void)
     return wd_kernels_has_avx2() && __builtin_cpu_supports("avx512f") &&
            __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
            __builtin_cpu_supports("avx512vl");
+}
+
+int wd_kernels_has_avx512vnni(void)
+{
+    return wd_kernels_has_avx512() && __builtin_cpu_supports("avx512vnni");
 }
 #endif
 

@@ -22,7 +22,7 @@
 #define WD_GELU_CUBE 0.044715
 
 struct wd_kernels {
-    const char *name;    /* "ref", "avx2", "avx512", "neon" */
+    const char *name;    /* "ref", "avx2", "avx512", "avx512vnni", "neon" */
     int (*usable)(void); /* asks the processor */
 
     /* y[r * y_stride + o] = weight row o . activation row r, for o in [0, n_out) and r in
@@ -34,13 +34,18 @@ struct wd_kernels {
                      size_t x_stride, size_t n_rows, float *y, size_t y_stride);
     void (*rows_bf16)(const void *w, size_t w_row_bytes, size_t n_out, size_t n_in, const float *x,
                       size_t x_stride, size_t n_rows, float *y, size_t y_stride);
-    /* Blocks of integers: n_in a multiple of 32, xq [n_rows][n_in], xs [n_rows][n_in / 32]. */
+    /* Blocks of integers: n_in a multiple of 32, xq [n_rows][n_in] arranged, xs [n_rows][n_in /
+     * 32].
+     */
     void (*rows_q8_0)(const void *w, size_t w_row_bytes, size_t n_out, size_t n_in,
                       const int16_t *xq, const float *xs, size_t n_rows, float *y, size_t y_stride);
     void (*rows_q4_0)(const void *w, size_t w_row_bytes, size_t n_out, size_t n_in,
                       const int16_t *xq, const float *xs, size_t n_rows, float *y, size_t y_stride);
     /* x [n] to xq [n], xs [n / 32]; n a multiple of 32. */
     void (*round_q16)(const float *x, size_t n, int16_t *xq, float *xs);
+    /* A rounded row xq [n], in place, to the order of bytes in which rows_q8_0 and rows_q4_0 of
+     * this table take it; NULL where they take it as it is. */
+    void (*arrange_q16)(int16_t *xq, size_t n);
     /* n weights to f32, exactly as wd_quant_unpack. */
     void (*unpack)(enum wd_type type, const void *src, float *dst, size_t n);
 

@@ -69,8 +69,9 @@ tests_base_utf8_test_SOURCES = tests/base/utf8_test.c
 tests_base_utf8_test_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_base_utf8_test_LDADD = $(MODEL_LIBS) $(MODEL_SYSLIBS) $(CMOCKA_LIBS)
 # The sources too: it builds them for another processor.
-dist_check_SCRIPTS = tests/neon_test.sh
-TESTS += tests/neon_test.sh
+dist_check_SCRIPTS = tests/neon_test.sh tests/avx512_test.sh
+TESTS += tests/neon_test.sh tests/avx512_test.sh
+EXTRA_DIST += tests/model/emulated/immintrin.h tests/model/emulated/kernels_emulated.c
 EXTRA_DIST += tests/model/kernels_main.c model/kernels_neon.c
 check_PROGRAMS += tests/model/quant_test
 TESTS += tests/model/quant_test

@@ -257,8 +257,8 @@ unsigned kernels_check_places(const struct wd_kernels *k, uint64_t seed)
                             float got = p.y[r * p.y_stride + o];
 
                             if (!((double)got == want))
-                                failed = wrong(k, "one activation", failed, (double)got, want, n_rows,
-                                               ins[i], j);
+                                failed = wrong(k, "one activation", failed, (double)got, want,
+                                               n_rows, ins[i], j);
                         }
                 }
                 product_done(&p);
@@ -417,8 +417,8 @@ unsigned kernels_check_rounding(const struct wd_kernels *k, uint64_t seed)
 
 unsigned kernels_check_unpacking(const struct wd_kernels *k, uint64_t seed)
 {
-    static const enum wd_type types[] = {WD_TYPE_F32, WD_TYPE_F16, WD_TYPE_BF16, WD_TYPE_Q8_0,
-                                         WD_TYPE_Q4_0, WD_TYPE_Q6_K};
+    static const enum wd_type types[] = {WD_TYPE_F32,  WD_TYPE_F16,  WD_TYPE_BF16,
+                                         WD_TYPE_Q8_0, WD_TYPE_Q4_0, WD_TYPE_Q6_K};
     unsigned failed = 0;
 
     for (size_t t = 0; t < 6; t++)

@@ -11,6 +11,8 @@ static const struct {
 } checks[] = {
     {"floats", kernels_check_floats},
     {"blocks", kernels_check_blocks},
+    {"places", kernels_check_places},
+    {"extremes", kernels_check_extremes},
     {"same bits", kernels_check_same_bits},
     {"nan", kernels_check_nan},
     {"rounding", kernels_check_rounding},

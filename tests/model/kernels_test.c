@@ -33,6 +33,18 @@ static void products_with_block_weights_agree(void **state)
     on_every_table(kernels_check_blocks);
 }
 
+static void every_activation_meets_its_own_weight(void **state)
+{
+    (void)state;
+    on_every_table(kernels_check_places);
+}
+
+static void the_largest_weights_and_activations_do_not_run_over(void **state)
+{
+    (void)state;
+    on_every_table(kernels_check_extremes);
+}
+
 static void a_row_gives_the_same_bits_alone_and_among_others(void **state)
 {
     (void)state;
@@ -103,6 +115,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(products_with_float_weights_agree),
         cmocka_unit_test(products_with_block_weights_agree),
+        cmocka_unit_test(every_activation_meets_its_own_weight),
+        cmocka_unit_test(the_largest_weights_and_activations_do_not_run_over),
         cmocka_unit_test(a_row_gives_the_same_bits_alone_and_among_others),
         cmocka_unit_test(a_nan_spoils_only_what_it_enters),
         cmocka_unit_test(activations_round_to_the_nearest_step),
