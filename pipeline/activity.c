@@ -237,11 +237,17 @@ static float cell_difference(const struct cells *a, const struct cells *b, unsig
     return worst;
 }
 
-static int by_value(const void *a, const void *b)
+/* By insertion: qsort() may allocate. */
+static void sort(float *x, size_t n)
 {
-    float x = *(const float *)a, y = *(const float *)b;
+    for (size_t i = 1; i < n; i++) {
+        float v = x[i];
+        size_t k = i;
 
-    return (x > y) - (x < y);
+        for (; k > 0 && x[k - 1] > v; k--)
+            x[k] = x[k - 1];
+        x[k] = v;
+    }
 }
 
 /* How many times as light as in the last picture most of this one is. */
@@ -253,7 +259,7 @@ static float light_change(const struct cells *now, const struct cells *last)
     for (unsigned i = 0; i < CELLS; i++)
         if (last->mean[0][i] >= DARK)
             ratio[n++] = now->mean[0][i] / last->mean[0][i];
-    qsort(ratio, n, sizeof *ratio, by_value);
+    sort(ratio, n);
     return n ? ratio[n / 2] : 1.0f;
 }
 

@@ -64,6 +64,8 @@ int wd_generate_feed(const struct wd_generate *g, const struct wd_span *spans, u
         while (left.n) {
             uint32_t room = max - rows, take = left.n;
 
+            if (left.kind == WD_SPAN_PICTURE && take > max)
+                return wd_err_set(err, -EINVAL, "a picture of %u rows, a pass carries %u", take, max);
             if (take > room && left.kind != WD_SPAN_PICTURE)
                 take = room;
             if (take == 0 || take > room || n == MAX_SPANS) {
@@ -71,8 +73,6 @@ int wd_generate_feed(const struct wd_generate *g, const struct wd_span *spans, u
                 if (r < 0)
                     return r;
                 rows = n = 0;
-                if (take > max)
-                    return wd_err_set(err, -EINVAL, "a picture of %u rows, a pass carries %u", take, max);
                 continue;
             }
             now[n] = left;
@@ -113,13 +113,23 @@ static bool take(const struct wd_generate *g, uint32_t row, uint32_t max_tokens,
     return true;
 }
 
+/* Positions that are free when `spans` have been fed: a draft may not be what fills the context. */
+static uint32_t room_behind(const struct wd_generate *g, const struct wd_span *spans, uint32_t n_spans)
+{
+    uint32_t room = wd_decoder_capacity(g->decoder) - wd_decoder_position(g->decoder);
+
+    for (uint32_t i = 0; i < n_spans; i++)
+        room = room > spans[i].n ? room - spans[i].n : 0;
+    return room;
+}
+
 int wd_generate_answer(const struct wd_generate *g, const struct wd_span *spans, uint32_t n_spans, uint32_t n_forced,
                        const int32_t *draft, uint32_t n_draft, uint32_t max_tokens, struct wd_answer *a, float *attention,
                        uint32_t first_frame, uint32_t frames, struct wd_err *err)
 {
     struct wd_span now[MAX_SPANS];
     struct wd_attention_probe probe = {.first = first_frame, .n = frames, .heads = g->heads, .n_heads = g->n_heads};
-    uint32_t drafted = 0, n, chunk, row, probe_at = 0;
+    uint32_t drafted = 0, n, chunk, room, row, probe_at = 0;
     bool first = true;
     int r;
 
@@ -135,6 +145,9 @@ int wd_generate_answer(const struct wd_generate *g, const struct wd_span *spans,
             chunk = g->logit_rows - 1;
         if (a->n + chunk + 1 > WD_JOB_MAX_TOKENS)
             chunk = WD_JOB_MAX_TOKENS - 1 - (a->n < WD_JOB_MAX_TOKENS ? a->n : WD_JOB_MAX_TOKENS - 1);
+        room = room_behind(g, now, n);
+        if (chunk > room)
+            chunk = room;
         if (chunk)
             now[n++] = (struct wd_span){.kind = WD_SPAN_TOKENS, .n = chunk, .ids = draft + drafted};
         if (attention && frames && g->n_heads) {

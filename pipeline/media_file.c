@@ -109,6 +109,12 @@ struct samples {
     size_t n, room;
 };
 
+/* Of the frames the converter was made for. */
+struct format {
+    int format, rate;
+    AVChannelLayout layout;
+};
+
 static int take_samples(struct samples *s, SwrContext *swr, const AVFrame *f)
 {
     int want = swr_get_out_samples(swr, f ? f->nb_samples : 0), got;
@@ -136,10 +142,35 @@ static int take_samples(struct samples *s, SwrContext *swr, const AVFrame *f)
     return got;
 }
 
-int wd_media_file_sound(const char *path, float **ret_pcm, size_t *ret_n, struct wd_err *err)
+/* A converter for frames like f, into *swr; what the last one still holds comes out first. Files glued together change their sound midway. */
+static int follow_format(struct samples *s, SwrContext **swr, struct format *now, const AVFrame *f)
 {
     AVChannelLayout mono = AV_CHANNEL_LAYOUT_MONO;
+    int av = 0;
+
+    if (*swr && now->format == f->format && now->rate == f->sample_rate && av_channel_layout_compare(&now->layout, &f->ch_layout) == 0)
+        return 0;
+    if (*swr)
+        av = take_samples(s, *swr, NULL);
+    swr_free(swr);
+    if (av >= 0)
+        av = av_channel_layout_copy(&now->layout, &f->ch_layout);
+    if (av >= 0)
+        av = swr_alloc_set_opts2(swr, &mono, AV_SAMPLE_FMT_FLT, 16000, &now->layout, (enum AVSampleFormat)f->format, f->sample_rate, 0, NULL);
+    /* Channels that are mixed may not add up to more than 1. */
+    if (av >= 0)
+        av = av_opt_set_double(*swr, "rematrix_maxval", 1.0, 0);
+    if (av >= 0)
+        av = swr_init(*swr);
+    now->format = f->format;
+    now->rate = f->sample_rate;
+    return av;
+}
+
+int wd_media_file_sound(const char *path, float **ret_pcm, size_t *ret_n, struct wd_err *err)
+{
     struct samples s = {0};
+    struct format format = {0};
     SwrContext *swr = NULL;
     struct reader r;
     int code, av = 0;
@@ -148,12 +179,7 @@ int wd_media_file_sound(const char *path, float **ret_pcm, size_t *ret_n, struct
     if (code < 0)
         return code;
     while ((code = reader_next(&r, err)) == 1 && av >= 0) {
-        if (!swr) {
-            av = swr_alloc_set_opts2(&swr, &mono, AV_SAMPLE_FMT_FLT, 16000, &r.frame->ch_layout, (enum AVSampleFormat)r.frame->format,
-                                     r.frame->sample_rate, 0, NULL);
-            if (av >= 0)
-                av = swr_init(swr);
-        }
+        av = follow_format(&s, &swr, &format, r.frame);
         if (av >= 0)
             av = take_samples(&s, swr, r.frame);
     }
@@ -162,6 +188,7 @@ int wd_media_file_sound(const char *path, float **ret_pcm, size_t *ret_n, struct
     if (code >= 0 && av < 0)
         code = failed(&r, av, err);
     swr_free(&swr);
+    av_channel_layout_uninit(&format.layout);
     reader_close(&r);
     if (code < 0) {
         free(s.at);

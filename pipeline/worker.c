@@ -219,7 +219,8 @@ static void *engine_main(void *ctx)
         pthread_mutex_lock(&w->between);
         job->code = job->kind == WD_JOB_SOUND ? run_sound(w, job, &err) : run_scene(w, job, &err);
         pthread_mutex_unlock(&w->between);
-        snprintf(job->err, sizeof job->err, "%.255s", err.text);
+        /* What was tried in vain on the way to success is no error. */
+        snprintf(job->err, sizeof job->err, "%.255s", job->code < 0 ? err.text : "");
         job->count.busy_ns = now_ns() - begun;
         /* One job at a time is in flight, so there is always room. */
         wd_mailbox_post(w->done, &job);
