@@ -222,8 +222,8 @@ int wd_gguf_read(struct wd_tensor_file *f, uint32_t index, struct wd_err *err)
     struct cursor c = {.file = &f->files[index], .at = 4, .what = "the header", .err = err};
     const char *path = c.file->path;
     uint64_t n_tensors, n_keys, align = 0, data, at;
-    struct wd_table_claim claim;
-    uint32_t version;
+    struct wd_table_claim claim = {0};
+    uint32_t version = 0;
     int r;
 
     r = take_u32(&c, &version);

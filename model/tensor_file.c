@@ -161,7 +161,7 @@ static bool weight_map(struct wd_tensor_file *f, struct wd_json *j, bool check, 
                        struct wd_err *err)
 {
     struct wd_json_str key, value;
-    char name[WD_TABLE_MAX_NAME + 1], file[256];
+    char name[WD_TABLE_MAX_NAME + 1] = "", file[256] = "";
     uint32_t i = 0;
 
     if (!wd_json_enter(j, '{'))
