@@ -41,15 +41,6 @@ static int usage(FILE *to)
     return to == stdout ? EX_OK : EX_USAGE;
 }
 
-static bool number(const char *text, long min, long max, long *ret)
-{
-    char *end;
-
-    errno = 0;
-    *ret = strtol(text, &end, 10);
-    return errno == 0 && *text && !*end && *ret >= min && *ret <= max;
-}
-
 static bool numbers(const char *text, unsigned *ret, unsigned *ret_n)
 {
     *ret_n = 0;
@@ -85,13 +76,13 @@ static int parse(int argc, char **argv, struct args *a)
             good = numbers(optarg, a->rows, &a->n_rows);
             break;
         case 'c':
-            good = number(optarg, 0, 100000, &a->context);
+            good = wd_cli_number(optarg, 0, 100000, &a->context);
             break;
         case 'n':
-            good = number(optarg, 1, MAX_REPEATS, &a->repeats);
+            good = wd_cli_number(optarg, 1, MAX_REPEATS, &a->repeats);
             break;
         case 't':
-            good = number(optarg, 0, 256, &a->threads);
+            good = wd_cli_number(optarg, 0, 256, &a->threads);
             break;
         case 'k':
             a->kernels = optarg;

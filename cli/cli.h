@@ -1,6 +1,7 @@
 /* cli/cli.h - the subcommands of `witness`: each gets its own argv, argv[0] being its name, and returns a code of sysexits.h. */
 #pragma once
 #include "base/err.h"
+#include <stdbool.h>
 
 int wd_cli_model(int argc, char **argv);
 int wd_cli_model_show(int argc, char **argv);
@@ -14,3 +15,5 @@ int wd_cli_bench(int argc, char **argv);
 int wd_cli_exit(int code);
 /* "witness: ..." to stderr; returns wd_cli_exit(err->code). */
 int wd_cli_fail(const struct wd_err *err);
+/* A whole number from min to max and nothing else. */
+bool wd_cli_number(const char *text, long min, long max, long *ret);

@@ -1,7 +1,7 @@
 # cli/ - `witness`
 noinst_LIBRARIES += libcli.a
 libcli_a_SOURCES = \
-	cli/cli.h \
+	cli/cli.h cli/cli.c \
 	cli/transcribe.c cli/progress.h cli/progress.c \
 	cli/bench.c \
 	cli/model.c cli/model_show.c cli/model_tokenize.c \

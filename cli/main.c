@@ -1,7 +1,6 @@
 /* cli/main.c - `witness`: finds the subcommand. */
 #include "cli/cli.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
@@ -25,57 +24,6 @@ static int usage(FILE *to)
         fprintf(to, "  %-12s %s\n", commands[i].name, commands[i].help);
     fprintf(to, "\n`witness COMMAND --help` says more; `man witness` says all.\n");
     return to == stdout ? EX_OK : EX_USAGE;
-}
-
-int wd_cli_exit(int code)
-{
-    switch (-code) {
-    case 0:
-        return EX_OK;
-    case ENOENT:
-    case ENOTDIR:
-    case EISDIR:
-    case ENXIO:
-    case ENODEV:
-    case ELOOP:
-    case ENAMETOOLONG:
-        return EX_NOINPUT;
-    case EINVAL:
-    case ENOTSUP:
-    case ERANGE:
-    case EILSEQ:
-    case EBADMSG:
-    case ENODATA:
-    case EOVERFLOW:
-        return EX_DATAERR;
-    case ECONNREFUSED:
-    case ECONNRESET:
-    case ECONNABORTED:
-    case EHOSTUNREACH:
-    case ENETUNREACH:
-    case ETIMEDOUT:
-    case EPIPE:
-        return EX_UNAVAILABLE;
-    case EACCES:
-    case EPERM:
-        return EX_NOPERM;
-    case ENOMEM:
-    case EMFILE:
-    case ENFILE:
-        return EX_OSERR;
-    case ENOSPC:
-    case EIO:
-    case EFBIG:
-        return EX_IOERR;
-    default:
-        return EX_SOFTWARE;
-    }
-}
-
-int wd_cli_fail(const struct wd_err *err)
-{
-    fprintf(stderr, "witness: %s\n", err->text);
-    return wd_cli_exit(err->code);
 }
 
 int main(int argc, char **argv)

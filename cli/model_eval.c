@@ -34,15 +34,6 @@ static int usage(FILE *to)
     return to == stdout ? EX_OK : EX_USAGE;
 }
 
-static bool number(const char *text, long min, long max, long *ret)
-{
-    char *end;
-
-    errno = 0;
-    *ret = strtol(text, &end, 10);
-    return errno == 0 && *text && !*end && *ret >= min && *ret <= max;
-}
-
 static int parse(int argc, char **argv, struct args *a)
 {
     static const struct option options[] = {
@@ -65,7 +56,7 @@ static int parse(int argc, char **argv, struct args *a)
             a->layers = true;
             break;
         case 'g':
-            if (!number(optarg, 1, 100000, &a->greedy)) {
+            if (!wd_cli_number(optarg, 1, 100000, &a->greedy)) {
                 fprintf(stderr, "witness: --greedy: expected a number from 1 to 100000, got '%s'\n", optarg);
                 return EX_USAGE;
             }
@@ -74,7 +65,7 @@ static int parse(int argc, char **argv, struct args *a)
             a->mmproj = optarg;
             break;
         case 't':
-            if (!number(optarg, 0, 256, &a->threads)) {
+            if (!wd_cli_number(optarg, 0, 256, &a->threads)) {
                 fprintf(stderr, "witness: --threads: expected a number from 0 to 256, got '%s'\n", optarg);
                 return EX_USAGE;
             }

@@ -19,7 +19,7 @@ const struct wd_opt wd_config_model_rows[] = {
     WD_OPT_INT(struct wd_config_model, threads, "0", 0, 1024,
                "threads of the engine; 0: one for each processor core"),
     WD_OPT_STR(struct wd_config_model, kernels, NULL,
-               "table of arithmetic kernels: ref, avx2, avx512, neon; not given: the best this "
+               "table of arithmetic kernels: ref, avx2, avx512, avx512vnni, neon; not given: the best this "
                "processor has"),
     WD_OPT_STR(
         struct wd_config_model, prompts, NULL,

@@ -18,7 +18,7 @@ struct wd_config_model {
 };
 
 struct wd_config_window {
-    int64_t max_ns, tick_ns, lag_target_ns, overlap_ns /* kept before a cut: 1 s */, pause_ns /* closes it */;
+    int64_t max_ns, tick_ns, lag_target_ns, overlap_ns /* least sound behind a cut: 1 s */, pause_ns /* closes it */;
 };
 
 struct wd_config_speech { /* section `activity:` of a stream */

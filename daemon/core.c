@@ -18,7 +18,7 @@
 #include <string.h>
 
 #define EVENTS_IN_THE_MAKING 64
-#define MAX_STREAMS 64
+#define MAX_STREAMS 256
 #define MAX_SINKS 64
 
 struct one_stream {
@@ -253,6 +253,7 @@ static int add_stream(struct wd_core *c, size_t i, struct wd_err *err)
         .tick_ns = s->window.tick_ns,
         .lag_target_ns = s->window.lag_target_ns,
         .pause_ns = s->window.pause_ns,
+        .overlap_ns = s->window.overlap_ns,
         .threshold = s->activity.threshold,
         .preroll_ns = s->activity.preroll_ns,
         .hangover_ns = s->activity.hangover_ns,

@@ -48,6 +48,14 @@ static int check_layer(const struct check *c, const struct wd_shape *s, uint32_t
     if (!(y->theta > 0) || !isfinite(y->theta))
         return wd_err_set(c->err, -EINVAL, "%s: layer %u: rotary base %g", c->path, l,
                           (double)y->theta);
+    /* A pass computes one rotation for each of the two kinds. */
+    for (uint32_t k = 0; k < l; k++)
+        if (s->layers[k].full == y->full &&
+            (s->layers[k].head_dim != y->head_dim || s->layers[k].n_rotated != y->n_rotated))
+            return wd_err_set(c->err, -ENOTSUP,
+                              "%s: layers %u and %u are both %s, but have heads of %u and %u",
+                              c->path, k, l, y->full ? "full" : "sliding", s->layers[k].head_dim,
+                              y->head_dim);
     return 0;
 }
 

@@ -130,7 +130,7 @@ static struct wd_settle_cut behind(enum wd_settle_at at, const struct wd_parsed 
 
 struct wd_settle_cut wd_settle_cut(const struct wd_settle *s, const struct wd_parsed *now,
                                    const struct wd_align_time *times, const float *speech,
-                                   uint32_t n, int64_t t0_ns)
+                                   uint32_t n, int64_t t0_ns, int64_t edge_ns)
 {
     int64_t end_ns = t0_ns + n * WD_ALIGN_FRAME_NS, middle_ns = t0_ns + n * WD_ALIGN_FRAME_NS / 2;
     uint32_t settled = 0, complete = 0, shown = 0, from, to;
@@ -139,7 +139,7 @@ struct wd_settle_cut wd_settle_cut(const struct wd_settle *s, const struct wd_pa
     if (!good(now) || !times)
         now = NULL;
     for (uint32_t i = 0; now && i < now->n_words; i++) {
-        bool early = times[i].t1_ns <= end_ns - WD_SETTLE_EDGE_NS;
+        bool early = times[i].t1_ns <= end_ns - edge_ns;
 
         if (i < s->n_shown)
             shown = i + 1;

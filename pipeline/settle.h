@@ -37,11 +37,11 @@ struct wd_settle_cut {
 };
 
 /* Where to cut a window that is full: behind the last settled word whose end lies at least
- * WD_SETTLE_EDGE_NS before its end (none in the second half of the window: the last that is over);
+ * edge_ns (WD_SETTLE_EDGE_NS) before its end (none in the second half of the window: the last that is over);
  * where there is none, at the quietest place of its last 3 s, between two words. Never before a
  * word of n_shown, and in the pause behind the word where there is one. speech [n_frames]:
  * probabilities, NULL: not known; n_frames >= 2. now and times may be NULL when the last answer was
  * bad. */
 struct wd_settle_cut wd_settle_cut(const struct wd_settle *s, const struct wd_parsed *now,
                                    const struct wd_align_time *times, const float *speech,
-                                   uint32_t n_frames, int64_t t0_ns);
+                                   uint32_t n_frames, int64_t t0_ns, int64_t edge_ns);

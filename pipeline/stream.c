@@ -11,6 +11,8 @@
 
 /* Sound that may wait for the engine before a source that can wait is made to. */
 #define AHEAD_NS INT64_C(2000000000)
+#define PASSES_OF_A_TICK 3
+#define WIDEST_TICK_NS INT64_C(5000000000)
 #define SCENE_POSITIONS 1024
 #define SOUND_POSITIONS (WD_WINDOW_MAX_FRAMES + 1024)
 
@@ -130,18 +132,32 @@ static double lag_s(const struct wd_stream *s)
     return (double)(wd_window_waiting_ns(s->window) + wd_input_stats(s->input).buffered_ns) / 1e9;
 }
 
+/* The configured tick, wider where it was shed or where the machine needs longer for what a tick costs: the pass that brings the sound, and a few words. */
+static void follow_machine(struct wd_stream *s)
+{
+    int64_t tick = s->opts.tick_ns, least = PASSES_OF_A_TICK * wd_worker_pass_ns(s->shared.worker);
+
+    if (!s->opts.live || tick < 0)
+        return;
+    if (s->shed == SHED_TICKS)
+        tick *= 3;
+    if (tick < least)
+        tick = least < WIDEST_TICK_NS ? least : WIDEST_TICK_NS;
+    wd_window_set_tick(s->window, s->shed == SHED_PARTIALS ? -1 : tick);
+}
+
 static void set_shed(struct wd_stream *s, enum shed to, double lag)
 {
     struct wd_event *e = wd_publish_event(&s->publish, WD_EVENT_LAG, s->heard_ns, s->heard_ns);
-    int64_t tick = s->opts.tick_ns;
 
     s->shed = to;
     s->shed_since = loop_ns(s);
-    wd_window_set_tick(s->window, to == SHED_PARTIALS ? -1 : to == SHED_TICKS && tick > 0 ? 3 * tick : tick);
+    follow_machine(s);
     if (!e)
         return;
     e->behind_s = lag;
-    e->change = wd_event_text(e, shed_names[to], strlen(shed_names[to]));
+    if (to != SHED_NOTHING)
+        e->change = wd_event_text(e, shed_names[to], strlen(shed_names[to]));
     wd_publish_send(&s->publish, e);
 }
 
@@ -163,11 +179,17 @@ static void watch_lag(struct wd_stream *s)
 static void take_frame(struct wd_stream *s, const float *pcm, int64_t t0)
 {
     float p = 0;
-    enum wd_activity_state state = wd_activity_push(s->activity, pcm, &p);
-    enum wd_window_speech speech = state == WD_ACTIVITY_SPEECH     ? WD_WINDOW_SPEECH
-                                   : state == WD_ACTIVITY_HANGOVER ? WD_WINDOW_HANGOVER
-                                                                   : WD_WINDOW_SILENCE;
-    int r = wd_window_push(s->window, pcm, t0, speech, p);
+    enum wd_activity_state state;
+    enum wd_window_speech speech;
+    int r;
+
+    if (t0 - s->heard_ns > WD_FRAME_NS / 2) /* a gap: what came before says nothing of what comes now */
+        wd_activity_reset(s->activity);
+    state = wd_activity_push(s->activity, pcm, &p);
+    speech = state == WD_ACTIVITY_SPEECH     ? WD_WINDOW_SPEECH
+             : state == WD_ACTIVITY_HANGOVER ? WD_WINDOW_HANGOVER
+                                             : WD_WINDOW_SILENCE;
+    r = wd_window_push(s->window, pcm, t0, speech, p);
 
     s->heard_ns = t0 + WD_FRAME_NS;
     if (r != -ENOSPC) {
@@ -225,7 +247,8 @@ static void on_state(void *ctx, enum wd_source_state state, const char *reason)
     e = wd_publish_event(&s->publish, WD_EVENT_SOURCE, s->heard_ns, s->heard_ns);
     if (e) {
         e->change = wd_event_text(e, wd_source_state_name(state), strlen(wd_source_state_name(state)));
-        e->reason = wd_event_text(e, s->reason, strlen(s->reason));
+        if (s->reason[0])
+            e->reason = wd_event_text(e, s->reason, strlen(s->reason));
     }
     wd_publish_send(&s->publish, e);
 }
@@ -245,6 +268,7 @@ static void on_gap(void *ctx, int64_t from_ns, int64_t to_ns, const char *reason
 static void after_job(struct wd_stream *s, const struct wd_job *job)
 {
     wd_job_count_add(&s->jobs, &job->count);
+    follow_machine(s);
     pull(s);
     look_for_work(s);
     check_end(s);
@@ -345,6 +369,7 @@ int wd_stream_new(const struct wd_stream_opts *opts, const struct wd_stream_shar
         .language = opts->language,
         .partials = opts->partials,
         .speakers = opts->speakers,
+        .edge_ns = opts->overlap_ns,
     };
     struct wd_scene_opts scene = {
         .profile = profile,

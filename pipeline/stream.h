@@ -25,6 +25,7 @@ struct wd_stream_opts {
     const char *language;
     bool partials, speakers, scenes;
     int64_t window_max_ns, lag_target_ns, pause_ns;
+    int64_t overlap_ns; /* a window that is full is cut at least so long before its end */
     int64_t tick_ns; /* sound between two decodes; they settle words also where no partials are published */
     double threshold; /* of the speech gate */
     int64_t preroll_ns, hangover_ns;

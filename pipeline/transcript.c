@@ -482,7 +482,7 @@ static void cut_window(struct wd_transcript *t, struct wd_window *w, uint32_t fr
 static void cut_full_window(struct wd_transcript *t, struct wd_window *w, bool good)
 {
     struct wd_settle_cut cut = wd_settle_cut(&t->settle, good ? t->parsed[0] : NULL, t->times, t->speech, wd_window_frames(w),
-                                             wd_window_t0_ns(w));
+                                             wd_window_t0_ns(w), t->opts.edge_ns ? t->opts.edge_ns : WD_SETTLE_EDGE_NS);
 
     /* What is final stays before the cut. */
     if (cut.frame <= t->part && t->part + 1 < wd_window_frames(w))

@@ -17,6 +17,7 @@ struct wd_transcript_opts {
     const char *language;  /* NULL: not known */
     bool partials;
     bool speakers;         /* tell voices apart */
+    int64_t edge_ns;       /* a window that is full is cut at least so long before its end; 0: WD_SETTLE_EDGE_NS */
 };
 
 struct wd_transcript;

@@ -9,7 +9,7 @@
 
 #define MAX_TURNS 64
 /* A turn goes on over a pause of this length, also from part to part. */
-#define TURN_PAUSE_NS INT64_C(600000000)
+#define TURN_PAUSE_NS INT64_C(800000000)
 /* A single word shorter than this does not make a turn of its own inside a line. */
 #define SHORT_WORD_NS INT64_C(400000000)
 
@@ -23,6 +23,7 @@ struct wd_voices {
     uint32_t n_prints;
     float ordered[WD_SPEAKERS_MAX_PIECES][WD_VOICE_DIM];
     uint32_t n_known; /* speakers that were announced */
+    int64_t end_ns;      /* of what was decided */
     struct wd_turn held; /* the last turn, which may go on in the next part; speaker 0: none */
 };
 
@@ -256,6 +257,7 @@ void wd_voices_part(struct wd_voices *v, const struct wd_window *w, uint32_t fro
     }
     if (wd_speakers_add(v->speakers, t0, &v->plan, to - from, (const float(*)[WD_VOICE_DIM])v->ordered, hints, n_hints) < 0)
         return;
+    v->end_ns = t1;
     publish_relabels(v, t0);
     publish_turns(v);
 }
@@ -301,7 +303,7 @@ void wd_voices_end(struct wd_voices *v)
 {
     publish_held(v);
     wd_speakers_finish(v->speakers);
-    publish_relabels(v, 0);
+    publish_relabels(v, v->end_ns);
 }
 
 uint32_t wd_voices_count(const struct wd_voices *v)

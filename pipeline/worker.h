@@ -28,5 +28,5 @@ struct wd_lane *wd_lane_free(struct wd_lane *l);
 int wd_worker_submit(struct wd_worker *w, struct wd_job *job);
 bool wd_worker_busy(const struct wd_worker *w);
 struct wd_job_count wd_worker_count(const struct wd_worker *w); /* sum over all jobs done */
-/* What a pass costs lately, moving medians: of one that brings a group of frames, and of one token. 0 before the first. */
+/* What a pass costs lately, about the median: the tick follows it. 0 before the first. */
 int64_t wd_worker_pass_ns(const struct wd_worker *w);

@@ -231,7 +231,7 @@ static void what_is_not_given_has_its_default(void **state)
     assert_int_equal(s->window.lag_target_ns, INT64_C(3000000000));
     assert_int_equal(s->window.overlap_ns, 1000000000);
     assert_int_equal(s->window.pause_ns, 600000000);
-    assert_true(s->activity.threshold == 0.5);
+    assert_true(s->activity.threshold == 0.4);
     assert_int_equal(s->activity.preroll_ns, 200000000);
     assert_int_equal(s->activity.hangover_ns, 600000000);
     assert_true(s->scenes.enabled);

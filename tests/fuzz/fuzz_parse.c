@@ -100,7 +100,7 @@ static void time_and_settle(struct wd_align *align, struct wd_settle *s,
     CHECK(at <= FRAMES * WD_ALIGN_FRAME_NS);
     wd_settle_tick(s, before, now, times, FRAMES * WD_ALIGN_FRAME_NS, WD_SETTLE_HOLD_NS);
     CHECK(s->n_words >= settled && s->n_tokens >= forced && s->n_shown == settled);
-    cut = wd_settle_cut(s, now, times, in.speech, FRAMES, 0);
+    cut = wd_settle_cut(s, now, times, in.speech, FRAMES, 0, WD_SETTLE_EDGE_NS);
     CHECK(cut.frame >= 1 && cut.frame < FRAMES && cut.n_words <= now->n_words &&
           cut.n_tokens <= now->n_tokens);
 }

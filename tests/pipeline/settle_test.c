@@ -181,14 +181,14 @@ static void a_full_window_is_cut_behind_the_last_settled_word(void **state)
     say(30);
     wd_settle_tick(&s, &one, &two, times, at(15000), WD_SETTLE_HOLD_NS);
     assert_int_equal(s.n_words, 29);
-    c = wd_settle_cut(&s, &two, times, NULL, 375, T0);
+    c = wd_settle_cut(&s, &two, times, NULL, 375, T0, WD_SETTLE_EDGE_NS);
     assert_int_equal(c.at, WD_SETTLE_AT_SETTLED);
     assert_int_equal(c.n_words, 28); /* ends at 13.95 s */
     assert_int_equal(c.n_tokens, 29);
     assert_true(c.frame >= 348 && c.frame <= 350);
     /* Settled by the tick before: it may have been shown, so it stays in this window. */
     s.n_shown = 29;
-    c = wd_settle_cut(&s, &two, times, NULL, 375, T0);
+    c = wd_settle_cut(&s, &two, times, NULL, 375, T0, WD_SETTLE_EDGE_NS);
     assert_int_equal(c.n_words, 29);
 }
 
@@ -210,7 +210,7 @@ static void the_cut_lies_in_the_pause_behind_the_word(void **state)
             (struct wd_align_time){at(13840 + (i - 27) * 300), at(13840 + (i - 27) * 300 + 290), 1};
     wd_settle_tick(&s, &one, &two, times, at(15000), 1300 * MS);
     assert_int_equal(s.n_words, 27);
-    c = wd_settle_cut(&s, &two, times, speech, 375, T0);
+    c = wd_settle_cut(&s, &two, times, speech, 375, T0, WD_SETTLE_EDGE_NS);
     assert_int_equal(c.n_words, 27);
     assert_true(c.frame >= 341 && c.frame <= 343);
 }
@@ -223,13 +223,13 @@ static void without_settled_words_the_last_that_is_over_counts(void **state)
 
     answer(&one, full);
     say(30);
-    c = wd_settle_cut(&s, &one, times, NULL, 375, T0);
+    c = wd_settle_cut(&s, &one, times, NULL, 375, T0, WD_SETTLE_EDGE_NS);
     assert_int_equal(c.at, WD_SETTLE_AT_COMPLETE);
     assert_int_equal(c.n_words, 28);
     /* Settled only at the very beginning: that would carry nearly all of it over. */
     s.n_words = s.n_shown = 3;
     s.n_tokens = 4;
-    c = wd_settle_cut(&s, &one, times, NULL, 375, T0);
+    c = wd_settle_cut(&s, &one, times, NULL, 375, T0, WD_SETTLE_EDGE_NS);
     assert_int_equal(c.at, WD_SETTLE_AT_COMPLETE);
     assert_int_equal(c.n_words, 28);
 }
@@ -243,7 +243,7 @@ static void without_words_the_quietest_place_counts(void **state)
 
     for (int i = 0; i < 375; i++)
         speech[i] = i == 100 ? 0 : i >= 330 && i <= 332 ? 0.3f : 1;
-    c = wd_settle_cut(&s, NULL, NULL, speech, 375, T0);
+    c = wd_settle_cut(&s, NULL, NULL, speech, 375, T0, WD_SETTLE_EDGE_NS);
     assert_int_equal(c.at, WD_SETTLE_AT_QUIET);
     assert_int_equal(c.frame, 331);
     assert_int_equal(c.n_words, 0);
@@ -254,13 +254,13 @@ static void without_words_the_quietest_place_counts(void **state)
     times[1] = (struct wd_align_time){at(14200), at(15000), 1};
     s.n_words = s.n_shown = 1;
     s.n_tokens = 2;
-    c = wd_settle_cut(&s, &one, times, speech, 375, T0);
+    c = wd_settle_cut(&s, &one, times, speech, 375, T0, WD_SETTLE_EDGE_NS);
     assert_int_equal(c.n_words, 1);
     assert_true(c.frame >= 340 && c.frame < 375);
     /* Nothing is known at all. */
-    c = wd_settle_cut(&s, NULL, NULL, NULL, 375, T0);
+    c = wd_settle_cut(&s, NULL, NULL, NULL, 375, T0, WD_SETTLE_EDGE_NS);
     assert_true(c.frame >= 300 && c.frame < 375);
-    c = wd_settle_cut(&s, NULL, NULL, NULL, 2, T0);
+    c = wd_settle_cut(&s, NULL, NULL, NULL, 2, T0, WD_SETTLE_EDGE_NS);
     assert_int_equal(c.frame, 1);
 }
 
