@@ -57,22 +57,22 @@ INLINE struct quad quad_q8_0(const unsigned char *p)
     return quad_of(half[0], half[1]);
 }
 
+INLINE __m512i pair_q4_0(const unsigned char *p)
+{
+    __m256i b0 = _mm256_castsi128_si256(_mm_loadu_si128((const __m128i *)(const void *)(p + 2)));
+    __m128i b1 = _mm_loadu_si128((const __m128i *)(const void *)(p + 18 + 2));
+
+    return _mm512_castsi256_si512(_mm256_inserti128_si256(b0, b1, 1));
+}
+
 /* 16 times the weights: a half byte with its top bit turned over and zeros below it is 16 (q - 8)
  * as a signed byte. */
 INLINE struct quad quad_q4_0(const unsigned char *p)
 {
-    /* Four blocks are 36 words: two loads that overlap, from which each lane takes its two. Block
-     * b has its bytes from word 9 b + 1 on. */
-#define LANE(word) (((word) + 1) << 16 | (word))
-    const __m512i index = _mm512_set_epi32(
-        LANE(34), LANE(25), LANE(16), LANE(7), LANE(32), LANE(23), LANE(14), LANE(5), LANE(30),
-        LANE(21), LANE(12), LANE(3), LANE(28), LANE(19), LANE(10), LANE(1));
-    /* In the second load, from word 4 on, those two lanes that lie beyond the first one. */
-    const __m512i behind = _mm512_sub_epi16(index, _mm512_set1_epi16(4));
+    const __m512i order = _mm512_set_epi32(23, 19, 7, 3, 22, 18, 6, 2, 21, 17, 5, 1, 20, 16, 4, 0);
     const __m512i top = _mm512_set1_epi8((char)0x80), high = _mm512_set1_epi8((char)0xf0);
-    __m512i q = _mm512_permutexvar_epi16(index, _mm512_loadu_si512(p));
+    __m512i q = _mm512_permutex2var_epi32(pair_q4_0(p), order, pair_q4_0(p + 2 * 18));
 
-    q = _mm512_mask_permutexvar_epi16(q, 0xc0c00000, behind, _mm512_loadu_si512(p + 8));
     /* (a ^ b) & c */
     return quad_of(_mm512_ternarylogic_epi32(_mm512_slli_epi16(q, 4), top, high, 0x28),
                    _mm512_ternarylogic_epi32(q, top, high, 0x28));

@@ -36,7 +36,6 @@ typedef struct {
     float f[16];
 } __m512;
 typedef uint16_t __mmask16;
-typedef uint32_t __mmask32;
 
 /* Called, not inlined: the kernels unroll their loops over registers, which is much code as it is.
  */
@@ -230,28 +229,6 @@ EMULATED __m512i _mm512_ternarylogic_epi32(__m512i a, __m512i b, __m512i c, int 
     return r;
 }
 
-EMULATED __m512i _mm512_permutexvar_epi16(__m512i index, __m512i a)
-{
-    AS(uint16_t, 32, index);
-    AS(uint16_t, 32, a);
-    uint16_t r[32];
-
-    for (int k = 0; k < 32; k++)
-        r[k] = a_[index_[k] & 31];
-    return _mm512_loadu_si512(r);
-}
-
-EMULATED __m512i _mm512_mask_permutexvar_epi16(__m512i old, __mmask32 mask, __m512i index,
-                                               __m512i a)
-{
-    __m512i r = _mm512_permutexvar_epi16(index, a);
-
-    for (int k = 0; k < 32; k++)
-        if (!(mask >> k & 1))
-            memcpy(r.b + 2 * k, old.b + 2 * k, 2);
-    return r;
-}
-
 EMULATED __m512i _mm512_permutex2var_epi32(__m512i a, __m512i index, __m512i b)
 {
     AS(uint32_t, 16, index);
@@ -260,6 +237,21 @@ EMULATED __m512i _mm512_permutex2var_epi32(__m512i a, __m512i index, __m512i b)
     for (int k = 0; k < 16; k++)
         memcpy(r.b + 4 * k, (index_[k] & 16 ? &b : &a)->b + 4 * (index_[k] & 15), 4);
     return r;
+}
+
+EMULATED __m256i _mm256_castsi128_si256(__m128i a)
+{
+    __m256i r;
+
+    memset(&r, NONSENSE, sizeof r);
+    memcpy(&r, &a, sizeof a);
+    return r;
+}
+
+EMULATED __m256i _mm256_inserti128_si256(__m256i a, __m128i b, int at)
+{
+    memcpy(a.b + 16 * (at & 1), &b, sizeof b);
+    return a;
 }
 
 EMULATED __m512i _mm512_castsi256_si512(__m256i a)
