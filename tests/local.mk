@@ -320,6 +320,11 @@ TESTS += tests/pipeline/scene_test
 tests_pipeline_scene_test_SOURCES = tests/pipeline/scene_test.c tests/no_malloc.h tests/no_malloc.c $(NANO_MODEL)
 tests_pipeline_scene_test_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_pipeline_scene_test_LDADD = $(PIPELINE_LIBS) $(PIPELINE_SYSLIBS) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/pipeline/voices_test
+TESTS += tests/pipeline/voices_test
+tests_pipeline_voices_test_SOURCES = tests/pipeline/voices_test.c $(NANO_MODEL)
+tests_pipeline_voices_test_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_pipeline_voices_test_LDADD = $(PIPELINE_LIBS) $(PIPELINE_SYSLIBS) $(CMOCKA_LIBS)
 
 # sinks
 check_PROGRAMS += tests/sinks/event_json_test
@@ -412,6 +417,16 @@ TESTS += tests/daemon/config_test
 tests_daemon_config_test_SOURCES = tests/daemon/config_test.c
 tests_daemon_config_test_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_daemon_config_test_LDADD = $(DAEMON_LIBS) $(DAEMON_SYSLIBS) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/daemon/notify_test
+TESTS += tests/daemon/notify_test
+tests_daemon_notify_test_SOURCES = tests/daemon/notify_test.c
+tests_daemon_notify_test_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_daemon_notify_test_LDADD = $(DAEMON_LIBS) $(DAEMON_SYSLIBS) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/daemon/signals_test
+TESTS += tests/daemon/signals_test
+tests_daemon_signals_test_SOURCES = tests/daemon/signals_test.c
+tests_daemon_signals_test_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_daemon_signals_test_LDADD = $(DAEMON_LIBS) $(DAEMON_SYSLIBS) $(CMOCKA_LIBS)
 
 check_PROGRAMS += tests/flow_test
 TESTS += tests/flow_test
