@@ -247,9 +247,11 @@ survive() # what file
     fi
 }
 
-random() # n below
+random() # n below; not awk's own rand(): mawk's first numbers behind such a seed lie close together
 {
-    awk -v s="$seed" -v n="$1" -v m="$2" 'BEGIN { srand(s); for (i = 0; i < n; i++) print int(rand() * m) }'
+    awk -v x="$seed" -v n="$1" -v m="$2" 'BEGIN {
+        x = (x + m) % 2147483646 + 1
+        for (i = -10; i < n; i++) { x = x * 16807 % 2147483647; if (i >= 0) print int(x / 2147483647 * m) } }'
 }
 
 make_media -f lavfi -i "testsrc=size=160x120:rate=10:duration=3" -f lavfi -i "aevalsrc='$tone':s=48000:d=3:c=mono" \
