@@ -435,6 +435,16 @@ tests_flow_test_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_flow_test_LDADD = $(DAEMON_LIBS) $(DAEMON_SYSLIBS) $(JANSSON_LIBS) $(CMOCKA_LIBS)
 
 # cli
+check_PROGRAMS += tests/cli/eval_case_test
+TESTS += tests/cli/eval_case_test
+tests_cli_eval_case_test_SOURCES = tests/cli/eval_case_test.c $(NANO_MODEL)
+tests_cli_eval_case_test_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_cli_eval_case_test_LDADD = $(CLI_LIBS) $(CLI_SYSLIBS) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/cli/model_eval_test
+TESTS += tests/cli/model_eval_test
+tests_cli_model_eval_test_SOURCES = tests/cli/model_eval_test.c
+tests_cli_model_eval_test_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_cli_model_eval_test_LDADD = $(CLI_LIBS) $(CLI_SYSLIBS) $(JANSSON_LIBS) $(CMOCKA_LIBS) -lm
 TESTS += tests/cli/model_test.sh
 EXTRA_DIST += tests/cli/model_test.sh
 TESTS += tests/cli/transcribe_test.sh
