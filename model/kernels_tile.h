@@ -11,6 +11,7 @@
  *   vf_keep(&v) vw_keep(&w) the compiler must not load it a second time: loads are what runs short
  *   vw_floats(w, d, ret)    d * w to 32 floats
  *   round_block(x, ret)     32 floats to int16, returns the scale: kernels.h
+ *   OWN_BLOCKS              defined: it has its own rows_q8_0 and rows_q4_0
  * Weight rows are taken four at a time so that what is loaded of the activations is used four
  * times; where rows are missing at the end, the last one is computed again and not stored. */
 #pragma once
