@@ -325,6 +325,11 @@ TESTS += tests/pipeline/voices_test
 tests_pipeline_voices_test_SOURCES = tests/pipeline/voices_test.c $(NANO_MODEL)
 tests_pipeline_voices_test_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_pipeline_voices_test_LDADD = $(PIPELINE_LIBS) $(PIPELINE_SYSLIBS) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/pipeline/stream_test
+TESTS += tests/pipeline/stream_test
+tests_pipeline_stream_test_SOURCES = tests/pipeline/stream_test.c $(NANO_MODEL)
+tests_pipeline_stream_test_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_pipeline_stream_test_LDADD = $(PIPELINE_LIBS) $(PIPELINE_SYSLIBS) $(CMOCKA_LIBS)
 
 # sinks
 check_PROGRAMS += tests/sinks/event_json_test
