@@ -9,6 +9,7 @@
 #include "pipeline/worker.h"
 #include "tests/no_malloc.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -335,6 +336,170 @@ static void nothing_on_the_way_of_frames_and_tokens_allocates(void **state)
     assert_int_equal(calls, 0);
 }
 
+/* Clips one behind the other without the pauses at their ends: nobody draws breath. */
+static float *without_pauses(const char *const *names, unsigned n_names, size_t *ret_n)
+{
+    struct wd_err err = {0};
+    float *all = NULL;
+    size_t n = 0;
+
+    for (unsigned i = 0; i < n_names; i++) {
+        char path[256];
+        float *pcm;
+        size_t len, from = 0;
+
+        snprintf(path, sizeof path, TEST_SRCDIR "/tests/nano/speech/%s.flac", names[i]);
+        must(wd_media_file_sound(path, &pcm, &len, &err), &err);
+        while (from < len && pcm[from] < 0.02f && pcm[from] > -0.02f)
+            from++;
+        while (len > from && pcm[len - 1] < 0.02f && pcm[len - 1] > -0.02f)
+            len--;
+        all = realloc(all, (n + len - from) * sizeof *all);
+        assert_non_null(all);
+        memcpy(all + n, pcm + from, (len - from) * sizeof *all);
+        n += len - from;
+        free(pcm);
+    }
+    *ret_n = n;
+    return all;
+}
+
+static void speech_longer_than_a_window_is_cut_and_goes_on(void **state)
+{
+    static const char *const names[] = {"single00", "single03", "single06", "single09", "single12", "single15", "single18", "single21"};
+    struct wd_window_stats w;
+    size_t n, words = 0;
+    float *pcm = without_pauses(names, 8, &n);
+    int64_t at = 0;
+
+    (void)state;
+    assert_true(n > 17 * 16000);
+    hear_silence(0.5);
+    hear(pcm, n);
+    hear_silence(1.5);
+    free(pcm);
+    w = wd_window_stats(f.window);
+    assert_true(w.cuts >= 1);
+    assert_int_equal(wd_transcript_stats(f.transcript).bad, 0);
+    /* What a cut hears twice is little, and nothing is lost or said out of order. */
+    assert_int_equal(f.count.frames, w.fed);
+    assert_true(w.fed_twice * 4 < w.fed);
+    assert_int_equal(w.dropped_frames + w.refused, 0);
+    for (unsigned i = 0; i < f.n_seen; i++) {
+        const struct seen *s = &f.seen[i];
+
+        if (s->kind != WD_EVENT_FINAL)
+            continue;
+        assert_true(s->t0_ns >= at && s->t1_ns > s->t0_ns);
+        at = s->t0_ns;
+        words++;
+        for (const char *p = s->text; *p; p++)
+            words += *p == ' ';
+    }
+    /* Some 60 words in all; held-out voices cost nano about one in 17, and cuts in the middle of a word a few more. */
+    assert_true(at > 12 * INT64_C(1000000000));
+    assert_in_range(words, 40, 80);
+}
+
+/* The stream's own way with a job that cannot be written or failed: its code is the answer. */
+static void work_failing(int code)
+{
+    while (wd_window_next(f.window, &f.what)) {
+        struct wd_err err = {0};
+
+        must(wd_transcript_fill(f.transcript, f.window, &f.what, f.job, &err), &err);
+        f.job->code = code;
+        snprintf(f.job->err, sizeof f.job->err, "the engine is away");
+        wd_transcript_take(f.transcript, f.window, &f.what, f.job);
+    }
+}
+
+static void hear_failing(const float *pcm, size_t n)
+{
+    for (size_t at = 0; at + 640 <= n; at += 640, clock_ns += WD_WINDOW_FRAME_NS) {
+        float p;
+        enum wd_activity_state s = wd_activity_push(f.activity, pcm + at, &p);
+
+        wd_window_push(f.window, pcm + at, clock_ns,
+                       s == WD_ACTIVITY_SPEECH     ? WD_WINDOW_SPEECH
+                       : s == WD_ACTIVITY_HANGOVER ? WD_WINDOW_HANGOVER
+                                                   : WD_WINDOW_SILENCE,
+                       p);
+        work_failing(-EIO);
+    }
+}
+
+static const struct seen *notice(const char *text)
+{
+    for (unsigned i = 0; i < f.n_seen; i++)
+        if (f.seen[i].kind == WD_EVENT_NOTICE && strstr(f.seen[i].text, text))
+            return &f.seen[i];
+    return NULL;
+}
+
+static void a_window_that_fails_is_tried_again_then_given_up_and_the_next_is_fine(void **state)
+{
+    static const float silence[640 * 50];
+    struct wd_err err = {0};
+    float *pcm;
+    size_t n;
+
+    (void)state;
+    must(wd_media_file_sound(TEST_SRCDIR "/tests/nano/speech/single03.flac", &pcm, &n, &err), &err);
+    hear_failing(pcm, n);
+    hear_failing(silence, 640 * 50);
+    free(pcm);
+    assert_non_null(notice("is decoded anew: the engine is away"));
+    assert_non_null(notice("gave no transcript: the engine is away"));
+    assert_int_equal(wd_transcript_stats(f.transcript).again, 1);
+    assert_int_equal(wd_transcript_stats(f.transcript).bad, 1);
+    assert_int_equal(count(WD_EVENT_FINAL) + count(WD_EVENT_PARTIAL), 0);
+    hear_file("single00");
+    hear_silence(1.5);
+    assert_int_equal(count(WD_EVENT_FINAL), 1);
+    assert_string_equal(last(WD_EVENT_FINAL)->text, "the product team needs twenty three more days.");
+}
+
+static void a_full_window_that_fails_is_cut_and_what_follows_is_heard(void **state)
+{
+    static const char *const names[] = {"single00", "single03", "single06", "single09", "single12", "single15", "single18", "single21"};
+    size_t n;
+    float *pcm = without_pauses(names, 8, &n);
+
+    (void)state;
+    hear_failing(pcm, n);
+    free(pcm);
+    assert_true(wd_window_stats(f.window).cuts >= 1);
+    assert_true(wd_transcript_stats(f.transcript).bad >= 1);
+    hear_silence(1.5);
+    hear_file("single00");
+    hear_silence(1.5);
+    assert_string_equal(last(WD_EVENT_FINAL)->text, "the product team needs twenty three more days.");
+}
+
+static void a_prompt_that_cannot_be_written_is_an_error_in_words(void **state)
+{
+    struct wd_profile_part *part = &f.profile->transcribe.after.parts[0];
+    enum wd_profile_part_kind kind = part->kind;
+    char *text = part->text;
+    static float loud[640];
+    struct wd_err err = {0};
+    bool refused = false;
+
+    (void)state;
+    part->kind = WD_PROFILE_CONTROL;
+    part->text = (char *)(uintptr_t)"<|nowhere|>"; /* no token of this vocabulary */
+    for (int i = 0; i < 40 && !refused; i++, clock_ns += WD_WINDOW_FRAME_NS) {
+        assert_int_equal(wd_window_push(f.window, loud, clock_ns, WD_WINDOW_SPEECH, 1), 0);
+        while (!refused && wd_window_next(f.window, &f.what))
+            refused = wd_transcript_fill(f.transcript, f.window, &f.what, f.job, &err) < 0;
+    }
+    part->kind = kind;
+    part->text = text;
+    assert_true(refused);
+    assert_non_null(strstr(err.text, "behind the sound"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -343,6 +508,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(partials_of_a_line_and_its_final_are_one_chain, set_up, tear_down),
         cmocka_unit_test_setup_teardown(every_frame_is_prefilled_once_and_drafts_are_used, set_up, tear_down),
         cmocka_unit_test_setup_teardown(silence_and_noise_give_no_text, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(speech_longer_than_a_window_is_cut_and_goes_on, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_window_that_fails_is_tried_again_then_given_up_and_the_next_is_fine, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_full_window_that_fails_is_cut_and_what_follows_is_heard, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_prompt_that_cannot_be_written_is_an_error_in_words, set_up, tear_down),
         cmocka_unit_test_setup_teardown(nothing_on_the_way_of_frames_and_tokens_allocates, set_up, tear_down),
     };
 
