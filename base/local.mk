@@ -10,3 +10,4 @@ libbase_a_SOURCES += base/yaml.h base/yaml.c base/yaml_opt.h base/yaml_opt.c
 libbase_a_CFLAGS = $(AM_CFLAGS) $(YAML_CFLAGS)
 libbase_a_SOURCES += base/paths.h base/paths.c
 libbase_a_SOURCES += base/ring.h base/ring.c
+libbase_a_SOURCES += base/standard.h base/standard.c

@@ -1,5 +1,6 @@
 /* cli/main.c - `witness`: finds the subcommand. */
 #include "cli/cli.h"
+#include "base/standard.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -28,6 +29,8 @@ static int usage(FILE *to)
 
 int main(int argc, char **argv)
 {
+    if (wd_standard_open() < 0)
+        return EX_OSERR;
     if (argc < 2)
         return usage(stderr);
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0)

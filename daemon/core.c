@@ -110,17 +110,6 @@ static void stream_closed(void *ctx)
     wd_worker_close(c->worker, all_closed, c);
 }
 
-/* What sinks lost so far; the router itself logs what they do not take in the end. */
-static void count_lost(struct wd_core *c)
-{
-    struct wd_router_count counts[MAX_SINKS];
-    size_t n = wd_router_counts(c->router, counts, MAX_SINKS);
-
-    c->lost = 0;
-    for (size_t i = 0; i < n && i < MAX_SINKS; i++)
-        c->lost += counts[i].lost;
-}
-
 static void finish(struct wd_core *c)
 {
     size_t n = 0;
@@ -131,8 +120,8 @@ static void finish(struct wd_core *c)
     if (c->finishing)
         return;
     c->finishing = true;
-    count_lost(c);
-    c->router = wd_router_free(c->router); /* gives the sinks what they still take */
+    c->lost = wd_router_finish(c->router); /* gives the sinks what they still take */
+    c->router = wd_router_free(c->router);
     for (size_t i = 0; i < c->n_streams; i++) {
         struct one_stream *s = &c->streams[i];
         const char *reason = wd_stream_reason(s->stream);

@@ -1,5 +1,6 @@
 /* daemon/main.c - arguments, configuration, run; the daemon's only exit code and usage text. */
 #include "base/log.h"
+#include "base/standard.h"
 #include "daemon/config.h"
 #include "daemon/core.h"
 #include "daemon/notify.h"
@@ -144,7 +145,11 @@ int main(int argc, char **argv)
     struct wd_config *config = NULL;
     struct wd_err err = {0};
     struct args a;
-    int code = parse(argc, argv, &a);
+    int code;
+
+    if (wd_standard_open() < 0)
+        return EX_OSERR;
+    code = parse(argc, argv, &a);
 
     if (code >= 0)
         return code;

@@ -299,7 +299,8 @@ static void offer_at_end(const struct wd_router *r, struct sink *s)
     }
 }
 
-static void close_sink(const struct wd_router *r, struct sink *s)
+/* How many events it lost in all. */
+static uint64_t close_sink(const struct wd_router *r, struct sink *s)
 {
     uint64_t lost;
 
@@ -314,15 +315,26 @@ static void close_sink(const struct wd_router *r, struct sink *s)
     if (s->type->flush)
         s->type->flush(s->instance);
     s->type->close(s->instance);
+    lost = s->n_lost;
     uv_close((uv_handle_t *)&s->retry, on_timer_closed);
+    return lost;
+}
+
+uint64_t wd_router_finish(struct wd_router *r)
+{
+    uint64_t lost = 0;
+
+    for (size_t i = 0; i < r->n_sinks; i++)
+        lost += close_sink(r, r->sinks[i]);
+    r->n_sinks = 0;
+    return lost;
 }
 
 struct wd_router *wd_router_free(struct wd_router *r)
 {
     if (!r)
         return NULL;
-    for (size_t i = 0; i < r->n_sinks; i++)
-        close_sink(r, r->sinks[i]);
+    wd_router_finish(r);
     free(r->sinks);
     free(r);
     return NULL;

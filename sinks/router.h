@@ -10,8 +10,11 @@ struct wd_router;
 int wd_router_new(uv_loop_t *loop, struct wd_router **ret, struct wd_err *err);
 
 /* Gives every sink what it still waits for, as long as it takes some within a second, then flushes
- * and closes it; the rest is lost and logged. The memory goes when the loop has run once more (its
- * timers are closed). NULL is fine; returns NULL. */
+ * and closes it; the rest is lost and logged. Returns how many events were lost in all, by all
+ * sinks; the router then has none. */
+uint64_t wd_router_finish(struct wd_router *r);
+/* Finishes. The memory goes when the loop has run once more (its timers are closed). NULL is fine;
+ * returns NULL. */
 struct wd_router *wd_router_free(struct wd_router *r);
 
 struct wd_router_filter {

@@ -115,6 +115,12 @@ case $(cat "$dir/code") in
     0 | 74) ;;
     *) bad "$what: exit code $(cat "$dir/code")"; cat "$dir/err" ;;
 esac
+if [ -c /dev/full ]; then
+    # `check` takes standard output, so the shell inside gives it away again.
+    check "a full disk" 74 sh -c '"$1" transcribe -q --no-scenes "$2" >/dev/full' sh "$witness" "$dir/voice only.flac"
+    says err "could not be written"
+fi
+check "a closed standard output" 0 sh -c '"$1" transcribe -q --no-scenes "$2" >&-' sh "$witness" "$dir/voice only.flac"
 
 # ---- what is asked wrongly ----
 

@@ -353,6 +353,7 @@ static void freeing_offers_what_waits_again(void **state)
     publish(w, WD_EVENT_FINAL, "room", 1);
     publish(w, WD_EVENT_FINAL, "room", 2);
     records[0].take_then = -1;
+    assert_int_equal(wd_router_finish(w->router), 2); /* of the second */
     w->router = wd_router_free(w->router);
     assert_int_equal(records[0].n_got, 2);
     assert_int_equal(records[1].n_got, 0);
