@@ -133,6 +133,8 @@ static const void *get(const struct vectors *v, const char *name, size_t *ret_n)
 {
     const struct wd_tensor *t = wd_tensor_file_find(v->f, name);
 
+    if (ret_n)
+        *ret_n = 0;
     if (!t)
         return NULL;
     if (ret_n)

@@ -236,7 +236,7 @@ static void patterns_know_models_by_name_and_by_file(void **state)
 
 static void put(const char *folder, const char *name, const char *text)
 {
-    char path[600];
+    char path[1200];
     FILE *f;
 
     snprintf(path, sizeof path, "%s/%s", folder, name);
