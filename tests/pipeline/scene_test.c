@@ -67,7 +67,8 @@ static void on_event(void *ctx, struct wd_event *e)
     to->t0_ns = e->t0_ns;
     to->confidence = e->confidence;
     to->n_pictures = e->n_pictures;
-    memcpy(to->pictures, e->picture_ns, e->n_pictures * sizeof *to->pictures);
+    for (uint32_t i = 0; i < e->n_pictures && i < 2; i++)
+        to->pictures[i] = e->picture_ns[i];
     snprintf(to->summary, sizeof to->summary, "%s", e->summary ? e->summary : "");
     snprintf(to->title, sizeof to->title, "%s", e->title ? e->title : "");
     snprintf(to->changes, sizeof to->changes, "%s", e->changes ? e->changes : "");

@@ -26,7 +26,7 @@ static struct {
     struct wd_lane *lane;
     struct wd_job *job;
     unsigned n_done;
-    bool closed;
+    bool closed, last; /* last: the lane goes with this job */
     pthread_t loop_thread;
 } f;
 
@@ -56,6 +56,8 @@ static void done(void *ctx, struct wd_job *job)
     assert_true(pthread_equal(pthread_self(), f.loop_thread));
     assert_false(f.closed);
     f.n_done++;
+    if (f.last)
+        f.lane = wd_lane_free(f.lane);
 }
 
 static void closed(void *ctx)
@@ -298,6 +300,7 @@ static void a_job_in_flight_is_delivered_before_the_worker_is_gone(void **state)
     (void)state;
     make(WD_JOB_SOUND, 1024);
     fill();
+    f.last = true;
     assert_int_equal(wd_worker_submit(f.worker, f.job), 0);
     wd_worker_close(f.worker, closed, &f);
     uv_run(&f.loop, UV_RUN_DEFAULT);
