@@ -8,6 +8,7 @@
 #define RETRY_FIRST_MS 20
 #define RETRY_MOST_MS 1000
 #define WAIT_STEP_MS 5
+#define READER_WAIT_MS 600000 /* a person who reads page by page; nobody waits without a bound */
 #define END_WAIT_MS 1000
 
 struct sink {
@@ -243,10 +244,13 @@ void wd_router_wait(struct wd_router *r, bool wait)
 
 static int send_now(const struct wd_router *r, struct sink *s, const struct wd_event *e)
 {
+    unsigned waited_ms = 0;
     int said;
 
-    while ((said = offer(s, e)) == -EAGAIN && r->wait)
+    while ((said = offer(s, e)) == -EAGAIN && r->wait && waited_ms < READER_WAIT_MS) {
         uv_sleep(WAIT_STEP_MS);
+        waited_ms += WAIT_STEP_MS;
+    }
     return said;
 }
 
@@ -291,7 +295,7 @@ static void offer_at_end(const struct wd_router *r, struct sink *s)
 
         if (s->n_waiting < before)
             idle_ms = 0;
-        else if (idle_ms >= END_WAIT_MS && !(r->wait && said == -EAGAIN))
+        else if (idle_ms >= (r->wait && said == -EAGAIN ? READER_WAIT_MS : END_WAIT_MS))
             return;
         if (s->n_waiting)
             uv_sleep(WAIT_STEP_MS);
