@@ -1,9 +1,8 @@
 /* model/kernels_avx512.h - the vectors of x86-64 with AVX-512 F, BW, DQ and VL: 16 floats. For the
- * files that are built with those flags; what kernels_tile.h asks for, whose includer includes this
- * before it. */
+ * files that are built with those flags; what kernels_tile.h asks for, whose includer includes
+ * <immintrin.h> and this before it. */
 #pragma once
 #include "model/kernels.h"
-#include <immintrin.h>
 #include <math.h>
 #include <stdint.h>
 #include <string.h>

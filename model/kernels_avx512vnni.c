@@ -6,6 +6,8 @@
  * of its first half in one register and of its second half in another, both summed into one lane. A
  * lane holds 8 products of at most 128 * 32768, 2^25. Blocks that do not fill a register, at the
  * end of a row, are multiplied as kernels_avx512.c does it. */
+#include <immintrin.h>
+
 #include "model/kernels_avx512.h"
 #define OWN_BLOCKS
 #include "model/kernels_tile.h"

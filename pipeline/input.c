@@ -340,7 +340,8 @@ bool wd_input_ended(const struct wd_input *in)
 {
     struct wd_feed_status s = wd_feed_status(in->feed);
 
-    return s.ended && !s.samples && !s.pictures && !in->framer.n;
+    /* Not before the state was told: the thread ends the feed while this one may be between the two. */
+    return s.ended && in->state == WD_SOURCE_ENDED && !s.samples && !s.pictures && !in->framer.n;
 }
 
 bool wd_input_has_audio(const struct wd_input *in)
