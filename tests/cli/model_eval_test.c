@@ -94,7 +94,7 @@ static void the_dump_is_what_the_engine_computes(void **state)
     struct wd_engine_opts opts = {.n_threads = 1};
     struct wd_engine *e;
     struct wd_eval_case *c;
-    struct wd_decoder *d;
+    struct wd_decoder *d = NULL;
     struct wd_tensor_file *f;
     struct wd_err err = {0};
     struct wd_trace trace = {0};

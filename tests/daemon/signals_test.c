@@ -68,8 +68,8 @@ static int run(const int *numbers, unsigned times, bool moved)
 {
     struct running r = {.numbers = numbers, .times = times, .moved = moved};
     struct wd_config *config;
-    struct wd_signals *signals;
-    struct wd_core *core;
+    struct wd_signals *signals = NULL;
+    struct wd_core *core = NULL;
     struct wd_err err = {0};
     char yaml[1024];
     uv_loop_t loop;
