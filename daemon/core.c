@@ -112,8 +112,6 @@ static void stream_closed(void *ctx)
 
 static void finish(struct wd_core *c)
 {
-    size_t n = 0;
-
     for (size_t i = 0; i < c->n_streams; i++)
         if (!c->streams[i].ended)
             return;
@@ -129,9 +127,8 @@ static void finish(struct wd_core *c)
         s->last = wd_stream_status(s->stream);
         s->error = wd_stream_error(s->stream);
         snprintf(s->reason, sizeof s->reason, "%s", reason);
-        n++;
     }
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < c->n_streams; i++)
         wd_stream_close(c->streams[i].stream, stream_closed, &c->streams[i]);
 }
 
@@ -202,7 +199,7 @@ static int add_sinks(struct wd_core *c, struct wd_err *err)
     return r;
 }
 
-/* Every stream may have a profile of its own; the engine points at sound with the heads of the first. */
+/* Every stream may have a profile of its own. */
 static int find_profiles(struct wd_core *c, struct wd_err *err)
 {
     const char *name = wd_engine_shape(c->engine)->name;
@@ -217,14 +214,6 @@ static int find_profiles(struct wd_core *c, struct wd_err *err)
             r = wd_prompt_check(c->streams[i].profile, wd_engine_tokenizer(c->engine), err);
     }
     return r;
-}
-
-static int start_worker(struct wd_core *c, struct wd_err *err)
-{
-    const struct wd_profile_transcribe *t = &c->streams[0].profile->transcribe;
-    struct wd_worker_opts opts = {.heads = t->heads, .n_heads = t->n_heads};
-
-    return wd_worker_new(c->loop, c->engine, c->voice, &opts, &c->worker, err);
 }
 
 static int add_stream(struct wd_core *c, size_t i, struct wd_err *err)
@@ -307,7 +296,7 @@ int wd_core_new(uv_loop_t *loop, struct wd_config *config, struct wd_core **ret,
     if (r == 0)
         r = add_sinks(c, err);
     if (r == 0)
-        r = start_worker(c, err);
+        r = wd_worker_new(c->loop, c->engine, c->voice, &c->worker, err);
     for (size_t i = 0; r == 0 && i < c->n_streams; i++)
         r = add_stream(c, i, err);
     if (r < 0)

@@ -24,8 +24,10 @@ static void span_of(const struct wd_shape *s, bool full, uint32_t pos, uint32_t 
         *lo = pos + 1 - s->window;
 }
 
-static float probe_share(const struct wd_attention_rows *p, uint32_t layer, uint32_t head)
+static float probe_share(const struct wd_shape *s, const struct wd_attention_rows *p, uint32_t layer, uint32_t head)
 {
+    if (p->n_probe_heads == 0)
+        return 1.0f / (float)(s->n_layers * s->n_heads);
     for (uint32_t i = 0; i < p->n_probe_heads; i++)
         if (p->probe_heads[i][0] == layer && p->probe_heads[i][1] == head)
             return 1.0f / (float)p->n_probe_heads;
@@ -76,7 +78,7 @@ static void one_head(const struct job *j, const struct wd_attention_rows *p, uin
             kn->axpy(w[k - lo + i], v + (size_t)i * dim, out, dim);
     }
     if (p->probe && row + p->n_probe >= p->n) {
-        float share = probe_share(p, j->layer, head);
+        float share = probe_share(s, p, j->layer, head);
 
         if (share > 0)
             add_probe(p, row, share, w, lo, hi);
@@ -112,8 +114,10 @@ void wd_attention_run(const struct wd_attention *a, uint32_t layer, const struct
 {
     struct job j = {.a = a, .layer = layer, .parts = parts, .n_parts = n_parts};
 
-    for (uint32_t i = 0; i < n_parts; i++)
+    for (uint32_t i = 0; i < n_parts; i++) {
+        j.by_row |= parts[i].probe && parts[i].n_probe_heads == 0;
         for (uint32_t k = 0; parts[i].probe && k < parts[i].n_probe_heads; k++)
             j.by_row |= parts[i].probe_heads[k][0] == layer;
+    }
     wd_threads_run(a->threads, member_run, &j);
 }

@@ -18,7 +18,7 @@ struct wd_attention_rows {
     float *probe;              /* [n_probe][probe_n], added to */
     uint32_t n_probe, probe_first, probe_n;
     const uint16_t (*probe_heads)[2];
-    uint32_t n_probe_heads;
+    uint32_t n_probe_heads;    /* 0: every head of every layer */
 };
 
 struct wd_attention {

@@ -179,7 +179,7 @@ static int plan(struct wd_engine *e, const struct wd_pass_part *parts, uint32_t 
             .first = first,
             .n_keep = p->n_logits,
         };
-        if (p->probe && p->probe->n_heads && p->probe->n_rows) {
+        if (p->probe && p->probe->n_rows) {
             if (p->probe->n_rows > n)
                 return wd_err_set(err, -EINVAL, "a probe of %u rows of %llu", p->probe->n_rows, (unsigned long long)n);
             if (e->parts[i].n_keep < p->probe->n_rows)

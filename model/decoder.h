@@ -39,7 +39,7 @@ struct wd_span {
 struct wd_attention_probe {
     uint32_t first, n;          /* positions looked at */
     const uint16_t (*heads)[2]; /* [n_heads] {layer, head} */
-    uint32_t n_heads;
+    uint32_t n_heads;           /* 0: every head of every layer */
     uint32_t n_rows;            /* looks from the last n_rows rows */
     float *ret;                 /* [n_rows][n]: mean over the heads of the attention weight */
 };

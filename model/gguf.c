@@ -80,34 +80,10 @@ static int take_str(struct cursor *c, const char **ret, size_t *ret_len)
     return 0;
 }
 
-/* Bytes of a number; 0 for strings, arrays and what is not known. */
-static size_t number_bytes(uint32_t kind)
-{
-    switch (kind) {
-    case WD_META_U8:
-    case WD_META_I8:
-    case WD_META_BOOL:
-        return 1;
-    case WD_META_U16:
-    case WD_META_I16:
-        return 2;
-    case WD_META_U32:
-    case WD_META_I32:
-    case WD_META_F32:
-        return 4;
-    case WD_META_U64:
-    case WD_META_I64:
-    case WD_META_F64:
-        return 8;
-    default:
-        return 0;
-    }
-}
-
 /* Walks n values of one kind. */
 static int pass_values(struct cursor *c, uint32_t kind, uint64_t n)
 {
-    size_t bytes = number_bytes(kind), len;
+    size_t bytes = wd_meta_number_bytes(kind), len;
     const char *s;
 
     if (bytes) {

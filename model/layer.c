@@ -63,8 +63,7 @@ static void add_row(void *ctx, uint32_t r)
     float *x = s->x + r * d, *y = s->norm + r * d;
 
     wd_ops_rmsnorm(y, st->weight, d, st->run->weights->shape.eps, y);
-    for (size_t i = 0; i < d; i++)
-        x[i] += y[i];
+    wd_ops_add(y, x, d);
     if (st->scale)
         st->run->kernels->scale(st->w->scalar, x, d);
 }

@@ -66,25 +66,17 @@ void wd_ops_layernorm(const float *x, const float *weight, const float *bias, si
     }
 }
 
-void wd_ops_rope_angles_divided(double theta, uint32_t head_dim, uint32_t n_rotated,
-                                const float *divisor, uint32_t pos, float *cos_row, float *sin_row)
+void wd_ops_rope_angles(double theta, uint32_t head_dim, uint32_t n_rotated, uint32_t pos,
+                        float *cos_row, float *sin_row)
 {
     double log_step = -2 * log(theta) / head_dim;
 
     for (uint32_t i = 0; i < n_rotated; i++) {
         double angle = pos * exp(log_step * i);
 
-        if (divisor)
-            angle /= (double)divisor[i];
         cos_row[i] = (float)cos(angle);
         sin_row[i] = (float)sin(angle);
     }
-}
-
-void wd_ops_rope_angles(double theta, uint32_t head_dim, uint32_t n_rotated, uint32_t pos,
-                        float *cos_row, float *sin_row)
-{
-    wd_ops_rope_angles_divided(theta, head_dim, n_rotated, NULL, pos, cos_row, sin_row);
 }
 
 void wd_ops_rope(float *x, size_t n_heads, size_t head_dim, size_t n_rotated, const float *cos_row,

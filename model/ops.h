@@ -17,10 +17,6 @@ void wd_ops_layernorm(const float *x, const float *weight, const float *bias, si
  * double, one rounding to f32. */
 void wd_ops_rope_angles(double theta, uint32_t head_dim, uint32_t n_rotated, uint32_t pos,
                         float *cos_row, float *sin_row);
-/* The same with pair i's frequency divided by divisor[i] (GGUF's rope_freqs.weight). */
-void wd_ops_rope_angles_divided(double theta, uint32_t head_dim, uint32_t n_rotated,
-                                const float *divisor, uint32_t pos, float *cos_row, float *sin_row);
-
 /* Rotates in each of n_heads vectors of x [n_heads][head_dim] the pairs (i, i + head_dim / 2) for i
  * in [0, n_rotated <= head_dim / 2) by the angles of wd_ops_rope_angles; the other elements stay.
  */

@@ -23,8 +23,7 @@ static double f64_at(const unsigned char *p)
     return v;
 }
 
-/* Bytes of an element; 0 for strings. */
-static size_t element_bytes(uint32_t kind)
+size_t wd_meta_number_bytes(uint32_t kind)
 {
     switch (kind) {
     case WD_META_U8:
@@ -38,10 +37,12 @@ static size_t element_bytes(uint32_t kind)
     case WD_META_I32:
     case WD_META_F32:
         return 4;
-    case WD_META_STR:
-        return 0;
-    default:
+    case WD_META_U64:
+    case WD_META_I64:
+    case WD_META_F64:
         return 8;
+    default:
+        return 0;
     }
 }
 
@@ -152,7 +153,7 @@ bool wd_tensor_file_array_f64(const struct wd_tensor_file *f, const char *key, u
 
     if (!m || !m->array || i >= m->n || m->kind == WD_META_STR)
         return false;
-    return number_at(m->kind, m->at + i * element_bytes(m->kind), ret);
+    return number_at(m->kind, m->at + i * wd_meta_number_bytes(m->kind), ret);
 }
 
 bool wd_tensor_file_strings(const struct wd_tensor_file *f, const char *key,

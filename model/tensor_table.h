@@ -39,6 +39,8 @@ enum wd_meta_kind {
     WD_META_I64,
     WD_META_F64,
 };
+/* Bytes of a number; 0 for strings, arrays and what is not known. */
+size_t wd_meta_number_bytes(uint32_t kind);
 
 struct wd_meta {
     char *key;     /* owned */

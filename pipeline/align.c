@@ -16,10 +16,6 @@
 #define FRAME_COST 0.005
 #define UNKNOWN_SILENCE 0.03
 
-/* Attention arrives this much after the sound: the model has to hear a little of what follows to
- * know that a word is over. Median over the words of nano's held-out clips, the same inside a
- * sentence and before a pause. */
-#define LATE_NS INT64_C(60000000)
 #define STEP_NS INT64_C(10000000) /* shortest word */
 
 /* Attention says nothing: less than so much a token looks at sound, or nowhere more than so many
@@ -286,8 +282,8 @@ int wd_align_words(struct wd_align *a, const struct wd_align_in *in, struct wd_a
         uint32_t i = a->known[k];
 
         word_mass(a, in, i);
-        ret[i].t0_ns = a->from[k] * WD_ALIGN_FRAME_NS - LATE_NS;
-        ret[i].t1_ns = a->to[k] * WD_ALIGN_FRAME_NS - LATE_NS;
+        ret[i].t0_ns = a->from[k] * WD_ALIGN_FRAME_NS - in->late_ns;
+        ret[i].t1_ns = a->to[k] * WD_ALIGN_FRAME_NS - in->late_ns;
         ret[i].confidence = (float)(a->mass[a->to[k]] - a->mass[a->from[k]]);
     }
     a->weight[0] = 0;

@@ -29,6 +29,8 @@ struct wd_align_in {
     const float *speech;    /* [n_frames] probability that somebody speaks; NULL: not known */
     const uint32_t *seen;   /* [parsed->n_words] see wd_align_seen(); NULL: not known */
     int64_t t0_ns;          /* stream time of frame 0 */
+    int64_t late_ns;        /* attention arrives so much after the sound: the model has to hear a little of what follows to know that a
+                             * word is over */
 };
 
 /* Times of all words of in->parsed into ret [n_words]. -EINVAL: more frames than room, or none

@@ -150,7 +150,7 @@ int wd_generate_answer(const struct wd_generate *g, const struct wd_span *spans,
             chunk = room;
         if (chunk)
             now[n++] = (struct wd_span){.kind = WD_SPAN_TOKENS, .n = chunk, .ids = draft + drafted};
-        if (attention && frames && g->n_heads) {
+        if (attention && frames) {
             probe.n_rows = first ? n_forced + 1 + chunk : 1 + chunk;
             probe.ret = attention + (size_t)probe_at * frames;
         }

@@ -12,7 +12,6 @@
 #define WD_JOB_MAX_PIECES 48    /* voice prints */
 #define WD_JOB_MAX_QUESTIONS 4
 #define WD_JOB_MAX_PICTURES 2
-#define WD_JOB_MAX_HEADS 16
 
 enum wd_job_kind { WD_JOB_SOUND, WD_JOB_SCENE };
 
@@ -84,6 +83,8 @@ struct wd_job {
     uint32_t n_frames;
     float pcm[WD_JOB_MAX_FRAMES][WD_FRAME_SAMPLES];
     uint32_t max_tokens;
+    const uint16_t (*heads)[2]; /* [n_heads] {layer, head} that point at the sound, for word times; borrowed. n_heads 0: the mean of all */
+    uint32_t n_heads;
     struct wd_piece *pieces;   /* [WD_JOB_MAX_PIECES] */
     uint32_t n_pieces;
 

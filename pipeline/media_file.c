@@ -46,6 +46,7 @@ static int reader_open(struct reader *r, const char *path, enum AVMediaType kind
     int av;
 
     memset(r, 0, sizeof *r);
+    av_log_set_level(AV_LOG_QUIET); /* errors come back in words of our own */
     r->path = path;
     av = avformat_open_input(&r->format, path, NULL, NULL);
     if (av >= 0)

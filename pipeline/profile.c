@@ -39,6 +39,8 @@ static const struct wd_opt transcribe_rows[] = {
     WD_OPT_STR(struct wd_profile_transcribe, label, NULL, "what begins a labelled line, with {n}"),
     WD_OPT_S(struct wd_profile_transcribe, max_audio_ns, "max_audio_s", "30", 1, 30,
              "longest sound in one prompt"),
+    WD_OPT_MS(struct wd_profile_transcribe, late_ns, "late_ms", "0", 0, 1000,
+              "attention arrives so much after the sound of a word"),
     WD_OPT_INT(struct wd_profile_transcribe, max_tokens, "400", 1, 1024, "longest answer"),
     WD_OPT_END,
 };

@@ -54,6 +54,7 @@ struct wd_profile_transcribe {
     int answer;  /* enum wd_profile_answer */
     char *label; /* of LABELLED: "S{n}: ", {n} a number from 1 */
     int64_t max_audio_ns;
+    int64_t late_ns;    /* attention arrives so much after the sound of a word */
     int64_t max_tokens;
     uint16_t heads[WD_PROFILE_MAX_HEADS]
                   [2]; /* {layer, head} that best point at the sound of a word */

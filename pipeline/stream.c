@@ -349,6 +349,16 @@ bool wd_stream_start_job(struct wd_stream *s)
 
 /* ---- life ---- */
 
+/* Heads that the model lacks would say nothing, and words would silently have worse times. */
+static int check_heads(const struct wd_shape *shape, const struct wd_profile_transcribe *t, struct wd_err *err)
+{
+    for (uint32_t i = 0; i < t->n_heads; i++)
+        if (t->heads[i][0] >= shape->n_layers || t->heads[i][1] >= shape->n_heads)
+            return wd_err_set(err, -EINVAL, "heads: [%u, %u]: the model has %u layers of %u heads", t->heads[i][0], t->heads[i][1],
+                              shape->n_layers, shape->n_heads);
+    return 0;
+}
+
 int wd_stream_new(const struct wd_stream_opts *opts, const struct wd_stream_shared *shared, const struct wd_profile *profile,
                   struct wd_stream **ret, struct wd_err *err)
 {
@@ -383,6 +393,12 @@ int wd_stream_new(const struct wd_stream_opts *opts, const struct wd_stream_shar
 
     if (!s)
         return wd_err_set(err, -ENOMEM, "%s: out of memory", opts->name);
+    r = check_heads(shape, &profile->transcribe, err);
+    if (r < 0) {
+        wd_err_prefix(err, "stream %s: %s", opts->name, profile->path);
+        free(s);
+        return r;
+    }
     s->opts = *opts;
     s->shared = *shared;
     s->name = strdup(opts->name);

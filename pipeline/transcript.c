@@ -157,6 +157,8 @@ int wd_transcript_fill(struct wd_transcript *t, const struct wd_window *w, const
     job->decode = what->why != WD_WINDOW_FEED;
     job->before.n = job->after.n = job->forced.n = job->draft.n = job->n_pieces = 0;
     job->max_tokens = t->max_tokens;
+    job->heads = p->transcribe.heads;
+    job->n_heads = p->transcribe.n_heads;
     job->n_frames = what->n;
     for (uint32_t i = 0; i < what->n; i++)
         memcpy(job->pcm[i], wd_window_pcm(w, what->first + i), sizeof job->pcm[i]);
@@ -270,6 +272,7 @@ static void time_words(struct wd_transcript *t, const struct wd_window *w, const
         .speech = t->speech,
         .seen = t->seen,
         .t0_ns = wd_window_t0_ns(w),
+        .late_ns = t->opts.profile->transcribe.late_ns,
     };
 
     for (uint32_t i = 0; i < frames; i++)
@@ -515,7 +518,7 @@ static void bad_answer(struct wd_transcript *t, struct wd_window *w, const struc
         t->stats.again++;
         forget_window(t);
         wd_publish_notice(t->publish, at, "again", "the window at %.1f s is decoded anew: %s", (double)at / 1e9, why);
-        wd_window_again(w);
+        wd_window_again(w, false);
         return;
     }
     /* While it is still open, more sound may help; words settled so far stay. */
@@ -534,7 +537,13 @@ void wd_transcript_take(struct wd_transcript *t, struct wd_window *w, const stru
     struct wd_parsed *now;
 
     if (job->code < 0) {
-        bad_answer(t, w, what, job->err);
+        /* What the engine holds of an open window is not what was fed any more: the last try is when it is over. */
+        if (t->again && (what->why == WD_WINDOW_TICK || what->why == WD_WINDOW_FEED)) {
+            forget_window(t);
+            wd_window_again(w, true);
+        } else {
+            bad_answer(t, w, what, job->err);
+        }
         return;
     }
     if (t->voices)

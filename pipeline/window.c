@@ -38,6 +38,7 @@ struct wd_window {
 
     /* Windows: of the frames that are fed. */
     bool open;
+    bool whole; /* it is fed when it is over or full, all at once */
     enum wait wait;
     uint32_t fed, ticked; /* frames of the window fed; of these, when it was last decoded */
     uint32_t fed_before;  /* leading frames that were fed once already */
@@ -232,7 +233,7 @@ static bool decide(const struct wd_window *w, uint32_t skip, struct wd_window_jo
             *ret_drop = n;
         return false;
     }
-    if (w->every_tick && w->tick && n - w->ticked > w->tick) {
+    if (!w->whole && w->every_tick && w->tick && n - w->ticked > w->tick) {
         n = w->ticked + w->tick;
         over = false;
     }
@@ -246,6 +247,8 @@ static bool decide(const struct wd_window *w, uint32_t skip, struct wd_window_jo
         ret->why = WD_WINDOW_CLOSE;
     else if (n == w->max)
         ret->why = WD_WINDOW_FULL;
+    else if (w->whole)
+        return false;
     else if (w->tick && n - w->ticked >= w->tick)
         ret->why = WD_WINDOW_TICK;
     else if (waiting >= w->group)
@@ -266,7 +269,7 @@ static void give_back(struct wd_window *w, uint32_t n)
         w->fed_before = w->fed;
     w->fed_before -= n < w->fed_before ? n : w->fed_before;
     w->fed = w->ticked = 0;
-    w->open = false;
+    w->open = w->whole = false;
     w->wait = WAIT_NOTHING;
 }
 
@@ -312,7 +315,7 @@ bool wd_window_ready(const struct wd_window *w)
     return true;
 }
 
-void wd_window_again(struct wd_window *w)
+void wd_window_again(struct wd_window *w, bool whole)
 {
     if (!w->open)
         return;
@@ -322,6 +325,7 @@ void wd_window_again(struct wd_window *w)
         w->fed_before = w->fed;
     w->fed = w->ticked = 0;
     w->open = false;
+    w->whole = whole;
     w->wait = WAIT_NOTHING;
 }
 
@@ -381,14 +385,6 @@ int64_t wd_window_speech_ns(const struct wd_window *w)
     for (uint32_t i = 0; i < w->fed; i++)
         n += at(w, i)->speech;
     return n * WD_WINDOW_FRAME_NS;
-}
-
-int64_t wd_window_speech_end_ns(const struct wd_window *w)
-{
-    for (uint32_t i = w->fed; i-- > 0;)
-        if (at(w, i)->speech)
-            return at(w, i)->t0_ns + WD_WINDOW_FRAME_NS;
-    return wd_window_t0_ns(w);
 }
 
 int64_t wd_window_waiting_ns(const struct wd_window *w)

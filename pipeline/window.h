@@ -63,8 +63,9 @@ struct wd_window_job {
 bool wd_window_next(struct wd_window *w, struct wd_window_job *ret);
 /* Would next() say something? */
 bool wd_window_ready(const struct wd_window *w);
-/* The decode went wrong: the whole window once more, from its first frame. Not after close/cut. */
-void wd_window_again(struct wd_window *w);
+/* The decode went wrong: the window once more, from its first frame; `whole`: not before it is over
+ * or full, all at once. Not after close/cut. */
+void wd_window_again(struct wd_window *w, bool whole);
 /* After CLOSE or FULL: the window is over, its frames are given back. -EINVAL otherwise. */
 int wd_window_close(struct wd_window *w);
 /* After FULL, and after any other job of an open window: it ends before `frame` (1..n - 1), which is
@@ -81,7 +82,6 @@ float wd_window_p(const struct wd_window *w, uint32_t i);
 int64_t wd_window_t0_ns(const struct wd_window *w);         /* of its first frame */
 int64_t wd_window_t1_ns(const struct wd_window *w);         /* end of the last frame fed */
 int64_t wd_window_speech_ns(const struct wd_window *w);     /* speech in it, fed so far */
-int64_t wd_window_speech_end_ns(const struct wd_window *w); /* end of its last frame with speech */
 int64_t wd_window_waiting_ns(const struct wd_window *w);    /* sound that waits to be fed */
 
 struct wd_window_stats {

@@ -37,8 +37,6 @@ struct wd_worker {
     pthread_mutex_t between; /* held while a job runs: lanes are made and freed outside */
     float *logits;
     uint32_t logit_rows;
-    const uint16_t (*heads)[2];
-    uint32_t n_heads;
 
     /* Loop thread. */
     bool busy;
@@ -116,7 +114,7 @@ static int run_prints(struct wd_worker *w, struct wd_job *job, struct wd_err *er
 
 static struct wd_generate generate_of(struct wd_worker *w, struct wd_job *job)
 {
-    return (struct wd_generate){w->engine, job->lane->decoder, &job->count, w->logits, w->logit_rows, w->heads, w->n_heads};
+    return (struct wd_generate){w->engine, job->lane->decoder, &job->count, w->logits, w->logit_rows, job->heads, job->n_heads};
 }
 
 static int run_sound(struct wd_worker *w, struct wd_job *job, struct wd_err *err)
@@ -253,8 +251,8 @@ static void worker_free(struct wd_worker *w)
     free(w);
 }
 
-int wd_worker_new(uv_loop_t *loop, struct wd_engine *engine, const struct wd_voice *voice, const struct wd_worker_opts *opts,
-                  struct wd_worker **ret, struct wd_err *err)
+int wd_worker_new(uv_loop_t *loop, struct wd_engine *engine, const struct wd_voice *voice, struct wd_worker **ret,
+                  struct wd_err *err)
 {
     struct wd_worker *w = calloc(1, sizeof *w);
     uint32_t vocab = wd_engine_shape(engine)->n_vocab;
@@ -265,8 +263,6 @@ int wd_worker_new(uv_loop_t *loop, struct wd_engine *engine, const struct wd_voi
         return wd_err_set(err, -ENOMEM, "engine thread: out of memory");
     w->engine = engine;
     w->voice = voice;
-    w->heads = opts->heads;
-    w->n_heads = opts->n_heads;
     w->logit_rows = LOGIT_BYTES / (vocab * (uint32_t)sizeof(float));
     w->logit_rows = w->logit_rows < 2 ? 2 : w->logit_rows > MAX_LOGIT_ROWS ? MAX_LOGIT_ROWS : w->logit_rows;
     w->logits = malloc((size_t)w->logit_rows * vocab * sizeof *w->logits);

@@ -8,14 +8,9 @@ struct wd_engine;
 struct wd_voice;
 struct wd_worker;
 
-struct wd_worker_opts {
-    const uint16_t (*heads)[2]; /* {layer, head} that point at the sound, for word times; borrowed for the life of the worker */
-    uint32_t n_heads;
-};
-
 /* engine and voice are borrowed until the worker is closed; from now on only its thread touches the engine. */
-int wd_worker_new(uv_loop_t *loop, struct wd_engine *engine, const struct wd_voice *voice, const struct wd_worker_opts *opts,
-                  struct wd_worker **ret, struct wd_err *err);
+int wd_worker_new(uv_loop_t *loop, struct wd_engine *engine, const struct wd_voice *voice, struct wd_worker **ret,
+                  struct wd_err *err);
 /* Jobs in flight end first. closed(ctx) is called on the loop when the worker is gone. */
 void wd_worker_close(struct wd_worker *w, void (*closed)(void *ctx), void *ctx);
 

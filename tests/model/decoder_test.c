@@ -356,6 +356,34 @@ static void a_probe_is_the_same_for_the_whole_and_in_chunks(void **state)
     wd_decoder_free(b);
 }
 
+static void a_probe_of_no_heads_is_the_mean_of_all(void **state)
+{
+    const struct wd_shape *s = wd_engine_shape(engine);
+    static uint16_t heads[256][2];
+    float all[6 * 12], mean[6 * 12];
+    struct wd_decoder *a = decoder(100, 0), *b = decoder(100, 0);
+    struct wd_span span = {.kind = WD_SPAN_TOKENS, .n = 40, .ids = ids};
+    struct wd_attention_probe probe = {.first = 20, .n = 12, .n_rows = 6, .ret = all};
+    struct wd_pass_part part = {.decoder = a, .spans = &span, .n_spans = 1, .n_logits = 1, .ret_logits = logits[0], .probe = &probe};
+
+    (void)state;
+    memset(all, 0x55, sizeof all);
+    assert_int_equal(wd_decoder_pass(engine, &part, 1, NULL), 0);
+    for (uint16_t l = 0; l < s->n_layers; l++)
+        for (uint16_t h = 0; h < s->n_heads; h++, probe.n_heads++) {
+            heads[probe.n_heads][0] = l;
+            heads[probe.n_heads][1] = h;
+        }
+    probe.heads = (const uint16_t(*)[2])heads;
+    probe.ret = mean;
+    part.decoder = b;
+    assert_int_equal(wd_decoder_pass(engine, &part, 1, NULL), 0);
+    assert_true(wd_small_error(all, mean, 6 * 12) < BOUND);
+    assert_true(mean[0] > 0);
+    wd_decoder_free(a);
+    wd_decoder_free(b);
+}
+
 static void traces_hold_embeddings_layers_and_the_norm_of_the_logits_rows(void **state)
 {
     const struct wd_shape *s = wd_engine_shape(engine);
@@ -529,6 +557,7 @@ int main(void)
         cmocka_unit_test(a_fork_remembers_the_pictures),
         cmocka_unit_test(decoders_of_one_pass_are_as_if_alone),
         cmocka_unit_test(a_probe_is_the_same_for_the_whole_and_in_chunks),
+        cmocka_unit_test(a_probe_of_no_heads_is_the_mean_of_all),
         cmocka_unit_test(traces_hold_embeddings_layers_and_the_norm_of_the_logits_rows),
         cmocka_unit_test(what_cannot_be_read_is_refused_before_anything_is_fed),
         cmocka_unit_test(a_decoder_stands_once_in_a_pass),

@@ -130,20 +130,6 @@ static void rope_angles_stay_exact_at_far_positions(void **state)
     }
 }
 
-static void rope_divisors_slow_a_pair_down(void **state)
-{
-    float c[4], s[4], c2[4], s2[4];
-    const float divisor[4] = {1, 2, 4, 1e30f};
-
-    (void)state;
-    wd_ops_rope_angles(10000, 8, 4, 4, c, s);
-    wd_ops_rope_angles_divided(10000, 8, 4, divisor, 4, c2, s2);
-    assert_true(c2[0] == c[0] && s2[0] == s[0]);
-    assert_near((double)s2[1], sin(2 * pow(10000, -0.25)), 1e-7);
-    assert_near((double)s2[2], sin(pow(10000, -0.5)), 1e-8);
-    assert_near((double)c2[3], 1, 0);
-}
-
 static void rope_turns_split_halves_of_each_head(void **state)
 {
     enum { HEADS = 3, DIM = 16, ROTATED = 5 };
@@ -199,7 +185,6 @@ int main(void)
         cmocka_unit_test(layernorm_agrees_with_the_formula),
         cmocka_unit_test(rope_frequencies_are_the_specified_ones),
         cmocka_unit_test(rope_angles_stay_exact_at_far_positions),
-        cmocka_unit_test(rope_divisors_slow_a_pair_down),
         cmocka_unit_test(rope_turns_split_halves_of_each_head),
         cmocka_unit_test(softcap_bends_towards_the_cap),
         cmocka_unit_test(add_adds),

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#define LATE_NS INT64_C(60000000) /* as in models/nano.prompt.yaml */
 #define DATA TEST_SRCDIR "/tests/pipeline/data/word_times"
 #define SECOND INT64_C(1000000000)
 #define T0 (100 * SECOND)
@@ -168,7 +169,7 @@ static void measure(const char *what, bool attention, bool speech, double *ret_m
         struct wd_align_in in;
 
         open_recording(i, &rec);
-        in = (struct wd_align_in){.parsed = &parsed,
+        in = (struct wd_align_in){.late_ns = LATE_NS, .parsed = &parsed,
                                   .attention = attention ? rec.attention : NULL,
                                   .n_rows = rec.n_tokens,
                                   .n_frames = rec.n_frames,
@@ -222,7 +223,7 @@ static void a_word_does_not_lie_in_silence(void **state)
 {
     float speech[100] = {0};
     struct wd_parse_token t[] = {{"one", 3, 1, false}, {" two", 4, 1, false}};
-    struct wd_align_in in = {.parsed = &parsed, .n_frames = 100, .speech = speech, .t0_ns = T0};
+    struct wd_align_in in = {.late_ns = LATE_NS, .parsed = &parsed, .n_frames = 100, .speech = speech, .t0_ns = T0};
     (void)state;
 
     wd_parse(t, 2, WD_PARSE_STOP, &(struct wd_parse_opts){.speech_ns = -1}, &parsed);
@@ -240,7 +241,7 @@ static void a_word_without_attention_lies_between_its_neighbours(void **state)
     static float attention[3][100];
     struct wd_parse_token t[] = {
         {"one", 3, 1, false}, {" two", 4, 1, false}, {" three", 6, 1, false}};
-    struct wd_align_in in = {.parsed = &parsed,
+    struct wd_align_in in = {.late_ns = LATE_NS, .parsed = &parsed,
                              .attention = &attention[0][0],
                              .n_rows = 3,
                              .n_frames = 100,
@@ -273,7 +274,7 @@ static void a_word_is_over_in_the_tick_that_first_heard_it(void **state)
     struct wd_parse_token t[] = {
         {"one", 3, 1, false}, {" two", 4, 1, false}, {" three", 6, 1, false}};
     uint32_t seen[3] = {12, 12, 100};
-    struct wd_align_in in = {.parsed = &parsed, .n_frames = 100, .seen = seen, .t0_ns = T0};
+    struct wd_align_in in = {.late_ns = LATE_NS, .parsed = &parsed, .n_frames = 100, .seen = seen, .t0_ns = T0};
     static float attention[3][100];
     (void)state;
 
@@ -319,7 +320,7 @@ static void odd_numbers_do_no_harm(void **state)
     for (int round = 0; round < 400; round++) {
         uint32_t n = seed % 600, frames = 1 + (seed >> 10) % 40;
         static uint32_t seen[WD_PARSE_MAX_WORDS];
-        struct wd_align_in in = {.parsed = &parsed,
+        struct wd_align_in in = {.late_ns = LATE_NS, .parsed = &parsed,
                                  .attention = attention,
                                  .n_rows = n,
                                  .n_frames = frames,
@@ -356,7 +357,7 @@ static void odd_numbers_do_no_harm(void **state)
 static void a_window_too_long_is_refused(void **state)
 {
     struct wd_parse_token t = {"one", 3, 1, false};
-    struct wd_align_in in = {.parsed = &parsed, .n_frames = 801};
+    struct wd_align_in in = {.late_ns = LATE_NS, .parsed = &parsed, .n_frames = 801};
     struct wd_align *a = NULL;
     struct wd_err err = {0};
     (void)state;

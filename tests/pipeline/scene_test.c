@@ -85,7 +85,6 @@ static void job_done(void *ctx, struct wd_job *job)
 
 static void make(int64_t period_ns, uint32_t capacity)
 {
-    struct wd_worker_opts worker = {0};
     struct wd_scene_opts opts = {.profile = &f.profile, .tokenizer = wd_engine_tokenizer(nano.engine), .period_ns = period_ns, .change = 0.02};
     struct wd_err err = {0};
 
@@ -93,7 +92,7 @@ static void make(int64_t period_ns, uint32_t capacity)
     f.profile = *nano.profile;
     uv_loop_init(&f.loop);
     f.publish = (struct wd_publish){.stream = "test", .send = on_event};
-    if (wd_worker_new(&f.loop, nano.engine, nano.voice, &worker, &f.worker, &err) < 0 || wd_lane_new(f.worker, capacity, &f.lane, &err) < 0 ||
+    if (wd_worker_new(&f.loop, nano.engine, nano.voice, &f.worker, &err) < 0 || wd_lane_new(f.worker, capacity, &f.lane, &err) < 0 ||
         wd_job_new(WD_JOB_SCENE, &f.job, &err) < 0 || wd_event_pool_new(4, &f.events, &err) < 0 ||
         wd_picture_pool_new(8, 280, &f.pictures, &err) < 0)
         fail_msg("%s", err.text);

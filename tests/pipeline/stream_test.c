@@ -114,7 +114,6 @@ static void on_pause(uv_timer_t *t)
 
 static void make(const char *url, const char *realtime, const struct wd_stream_opts *more)
 {
-    struct wd_worker_opts worker = {nano.profile->transcribe.heads, nano.profile->transcribe.n_heads};
     struct wd_stream_shared shared = {.loop = &f.loop, .engine = nano.engine, .voice = nano.voice, .model = "nano", .send = on_event,
                                       .work = serve, .ended = on_ended, .ctx = &f};
     struct wd_stream_opts opts = *more;
@@ -129,7 +128,7 @@ static void make(const char *url, const char *realtime, const struct wd_stream_o
     f.source_opts = calloc(1, f.type->size);
     if (wd_opt_defaults(f.type->opts, f.source_opts, &err) < 0 || wd_opt_set(wd_opt_find(f.type->opts, "url"), f.source_opts, url, &err) < 0 ||
         wd_opt_set(wd_opt_find(f.type->opts, "realtime"), f.source_opts, realtime, &err) < 0 ||
-        wd_worker_new(&f.loop, nano.engine, nano.voice, &worker, &f.worker, &err) < 0 || wd_event_pool_new(32, &f.events, &err) < 0)
+        wd_worker_new(&f.loop, nano.engine, nano.voice, &f.worker, &err) < 0 || wd_event_pool_new(32, &f.events, &err) < 0)
         fail_msg("%s", err.text);
     opts.name = "room";
     opts.source = f.type;
@@ -361,7 +360,6 @@ static void pictures_become_scenes_beside_the_words(void **state)
 static void an_impossible_setting_is_named_with_the_stream(void **state)
 {
     struct wd_stream_opts bad = recording;
-    struct wd_worker_opts worker = {0};
     struct wd_stream_shared shared = {.engine = nano.engine, .voice = nano.voice, .ctx = &f};
     struct wd_stream *s = NULL;
     struct wd_err err = {0};
@@ -370,7 +368,7 @@ static void an_impossible_setting_is_named_with_the_stream(void **state)
     memset(&f, 0, sizeof f);
     uv_loop_init(&f.loop);
     uv_timer_init(&f.loop, &f.bound);
-    assert_int_equal(wd_worker_new(&f.loop, nano.engine, nano.voice, &worker, &f.worker, NULL), 0);
+    assert_int_equal(wd_worker_new(&f.loop, nano.engine, nano.voice, &f.worker, NULL), 0);
     shared.worker = f.worker;
     bad.name = "room";
     bad.threshold = 7;

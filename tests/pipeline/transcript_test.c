@@ -82,7 +82,6 @@ static int set_up(void **state)
 {
     struct wd_err err = {0};
     struct wd_engine_opts engine = {.n_threads = 2};
-    struct wd_worker_opts worker = {0};
     struct wd_window_opts window = {0};
     struct wd_activity_opts activity = {0};
     struct wd_transcript_opts transcript = {.language = "en", .partials = true, .speakers = true};
@@ -95,9 +94,7 @@ static int set_up(void **state)
     must(wd_voice_open(TEST_SRCDIR "/models/voice-print.safetensors", TEST_SRCDIR "/models/speech-activity.safetensors", &f.voice, &err),
          &err);
     must(wd_profile_read(TEST_SRCDIR "/models/nano.prompt.yaml", &f.profile, &err), &err);
-    worker.heads = f.profile->transcribe.heads;
-    worker.n_heads = f.profile->transcribe.n_heads;
-    must(wd_worker_new(&f.loop, f.engine, f.voice, &worker, &f.worker, &err), &err);
+    must(wd_worker_new(&f.loop, f.engine, f.voice, &f.worker, &err), &err);
     must(wd_lane_new(f.worker, 2048, &f.lane, &err), &err);
     must(wd_job_new(WD_JOB_SOUND, &f.job, &err), &err);
     must(wd_event_pool_new(64, &f.events, &err), &err);

@@ -104,7 +104,6 @@ static void a_window_opens_with_its_preroll_ticks_and_closes_at_a_pause(void **s
     push(w, H, 1);
     next_is(w, WD_WINDOW_CLOSE, false, 36, 4);
     assert_true(wd_window_t1_ns(w) == now);
-    assert_true(wd_window_speech_end_ns(w) == now - 15 * FRAME);
     push(w, V, 20); /* the next is not begun before this one is closed */
     nothing_next(w);
     assert_int_equal(wd_window_close(w), 0);
@@ -263,15 +262,34 @@ static void once_more_feeds_everything_again(void **state)
     next_is(w, WD_WINDOW_TICK, true, 0, 30);
     push(w, S, 1);
     next_is(w, WD_WINDOW_CLOSE, false, 30, 0);
-    wd_window_again(w);
+    wd_window_again(w, false);
     next_is(w, WD_WINDOW_CLOSE, true, 0, 30);
     assert_int_equal(wd_window_stats(w).again, 1);
     assert_int_equal(wd_window_stats(w).windows, 1);
     assert_int_equal(wd_window_stats(w).fed, 60);
     assert_int_equal(wd_window_stats(w).fed_twice, 30);
     assert_int_equal(wd_window_close(w), 0);
-    wd_window_again(w);
+    wd_window_again(w, false);
     nothing_next(w);
+    wd_window_free(w);
+}
+
+static void once_more_as_a_whole_waits_for_the_end(void **state)
+{
+    struct wd_window *w = window_of((struct wd_window_opts){0});
+    (void)state;
+
+    push(w, V, 30);
+    next_is(w, WD_WINDOW_TICK, true, 0, 30);
+    wd_window_again(w, true);
+    nothing_next(w);
+    push(w, V, 30);
+    nothing_next(w);
+    wd_window_end(w);
+    next_is(w, WD_WINDOW_CLOSE, true, 0, 60);
+    assert_int_equal(wd_window_close(w), 0);
+    push(w, V, 30); /* the next window is as ever */
+    next_is(w, WD_WINDOW_TICK, true, 0, 30);
     wd_window_free(w);
 }
 
@@ -407,7 +425,7 @@ static void every_frame_is_accounted_for(void **state)
                     assert_int_equal(wd_window_cut(w, at), 0);
                 } else if (job.why == WD_WINDOW_CLOSE) {
                     if (any(5) == 0) {
-                        wd_window_again(w);
+                        wd_window_again(w, false);
                         ready = true;
                         continue;
                     }
@@ -448,6 +466,7 @@ int main(void)
         cmocka_unit_test(a_gap_closes_the_window),
         cmocka_unit_test(the_end_closes_and_time_may_begin_anew),
         cmocka_unit_test(once_more_feeds_everything_again),
+        cmocka_unit_test(once_more_as_a_whole_waits_for_the_end),
         cmocka_unit_test(a_busy_engine_gets_fewer_larger_jobs_and_a_bound),
         cmocka_unit_test(a_recording_is_ticked_as_if_it_came_in_time),
         cmocka_unit_test(ticks_can_be_wider_or_none),

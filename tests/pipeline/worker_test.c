@@ -68,13 +68,12 @@ static void closed(void *ctx)
 
 static void make(enum wd_job_kind kind, uint32_t capacity)
 {
-    struct wd_worker_opts opts = {nano.profile->transcribe.heads, nano.profile->transcribe.n_heads};
     struct wd_err err = {0};
 
     memset(&f, 0, sizeof f);
     f.loop_thread = pthread_self();
     uv_loop_init(&f.loop);
-    if (wd_worker_new(&f.loop, nano.engine, nano.voice, &opts, &f.worker, &err) < 0 || wd_lane_new(f.worker, capacity, &f.lane, &err) < 0 ||
+    if (wd_worker_new(&f.loop, nano.engine, nano.voice, &f.worker, &err) < 0 || wd_lane_new(f.worker, capacity, &f.lane, &err) < 0 ||
         wd_job_new(kind, &f.job, &err) < 0)
         fail_msg("%s", err.text);
     f.job->lane = f.lane;
