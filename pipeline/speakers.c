@@ -542,6 +542,32 @@ uint32_t wd_speakers_at(const struct wd_speakers *s, int64_t t0_ns, int64_t t1_n
     return best.speaker;
 }
 
+uint32_t wd_speakers_guess(const struct wd_speakers *s, const float *print, uint32_t before, float *ret_confidence)
+{
+    float unknown = s->stats.likeness - s->opts.margin, best = -1.0f, second = -1.0f;
+    uint32_t label = 0;
+
+    for (uint32_t c = 0; c < s->n_clusters; c++) {
+        float near = s->cluster_label[c] ? dot(s->centre[c], print) : -1.0f;
+
+        /* Who was named stays so until another is clearly nearer. */
+        if (before && s->cluster_label[c] == before)
+            near += s->opts.margin;
+        if (near > best) {
+            second = best;
+            best = near;
+            label = s->cluster_label[c];
+        } else if (near > second) {
+            second = near;
+        }
+    }
+    if (best < unknown || best - second < s->opts.margin)
+        return 0;
+    *ret_confidence = 1.0f / (1.0f + expf((unknown - best) / WD_SPEAKERS_CONFIDENCE_SCALE) +
+                              expf((second - best) / WD_SPEAKERS_CONFIDENCE_SCALE));
+    return label;
+}
+
 bool wd_speakers_relabel(struct wd_speakers *s, struct wd_relabel *ret)
 {
     if (!s->n_relabels)

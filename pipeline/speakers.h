@@ -72,6 +72,10 @@ uint32_t wd_speakers_turns(const struct wd_speakers *s, struct wd_turn *ret, uin
 uint32_t wd_speakers_at(const struct wd_speakers *s, int64_t t0_ns, int64_t t1_ns,
                         float *ret_confidence);
 
+/* Whose known voice a print is while its speaker still talks: nothing is learnt from it. print [256], length 1; before: who it was
+ * taken for when less of it was heard, 0: nobody. Returns 0 when none is near enough, or two are about as near. */
+uint32_t wd_speakers_guess(const struct wd_speakers *s, const float *print, uint32_t before, float *ret_confidence);
+
 /* `from` has turned out to be `into`: everything said by `from` was said by `into`, and `from` will
  * not be used again. */
 struct wd_relabel {

@@ -29,7 +29,6 @@
 #define HINT_PART 0.4f /* of the cost at a hint */
 #define FRAMES_OF_PIECE 40.0f
 #define BRIDGE_FRAMES (WD_SPEAKERS_BRIDGE_NS / WD_ACTIVITY_FRAME_NS)
-#define CONFIDENCE_SCALE 0.03f
 
 struct wd_speakers_window {
     int64_t t0_ns;
@@ -352,10 +351,10 @@ static void mark_hints(struct wd_speakers_window *w, const int64_t *hints_ns, ui
 static float surely(const struct wd_speakers_window *w, uint32_t piece, uint32_t k, uint32_t n,
                     float unknown)
 {
-    float all = expf((unknown - w->likely[piece][k]) / CONFIDENCE_SCALE);
+    float all = expf((unknown - w->likely[piece][k]) / WD_SPEAKERS_CONFIDENCE_SCALE);
 
     for (uint32_t j = 0; j < n; j++)
-        all += expf((w->likely[piece][j] - w->likely[piece][k]) / CONFIDENCE_SCALE);
+        all += expf((w->likely[piece][j] - w->likely[piece][k]) / WD_SPEAKERS_CONFIDENCE_SCALE);
     return 1.0f / all;
 }
 

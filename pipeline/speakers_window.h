@@ -7,6 +7,7 @@
 
 #define WD_SPEAKERS_WINDOW_UNITS (WD_SPEAKERS_MAX_STRETCHES + WD_SPEAKERS_MAX_PIECES)
 #define WD_SPEAKERS_WINDOW_TURNS 256
+#define WD_SPEAKERS_CONFIDENCE_SCALE 0.03f /* a likeness so much less is e times less probable */
 #define WD_SPEAKERS_BRIDGE_NS INT64_C(800000000) /* a turn goes on over a pause this long */
 
 struct wd_speakers_window;

@@ -21,7 +21,8 @@
 struct line {
     char id[27];     /* of its first event; "" none yet */
     uint32_t rev;
-    uint64_t digest; /* of the last partial, so that the same one is not said twice */
+    uint64_t digest;  /* of the last partial, so that the same one is not said twice */
+    uint32_t speaker; /* whom it named */
 };
 
 struct wd_transcript {
@@ -337,7 +338,7 @@ static void chain(struct line *l, struct wd_event *e)
     e->rev = l->rev++;
 }
 
-static void publish_partials(struct wd_transcript *t)
+static void publish_partials(struct wd_transcript *t, const struct wd_window *w)
 {
     const struct wd_parsed *p = t->parsed[0];
 
@@ -345,16 +346,26 @@ static void publish_partials(struct wd_transcript *t)
         const struct wd_parse_utterance *u = &p->utterances[i];
         uint32_t first = u->first_word, end = first + u->n_words;
         uint32_t settled = t->settle.n_words > end ? end : t->settle.n_words;
-        uint64_t d = digest(u->text, u->len, digest(&settled, sizeof settled, UINT64_C(0xcbf29ce484222325)));
+        struct line *l = &t->lines[i];
+        float confidence = 0.0f;
+        uint64_t d;
         struct wd_event *e;
 
-        if (u->n_words == 0 || first < t->n_published || d == t->lines[i].digest)
+        if (u->n_words == 0 || first < t->n_published)
             continue;
-        t->lines[i].digest = d;
+        if (t->voices)
+            l->speaker = wd_voices_guess(t->voices, w, t->times[first].t0_ns, t->times[end - 1].t1_ns, l->speaker, &confidence);
+        d = digest(&settled, sizeof settled, UINT64_C(0xcbf29ce484222325));
+        d = digest(u->text, u->len, digest(&l->speaker, sizeof l->speaker, d));
+        if (d == l->digest)
+            continue;
+        l->digest = d;
         e = words_event(t, WD_EVENT_PARTIAL, first, end, settled);
         if (!e)
             continue;
-        chain(&t->lines[i], e);
+        if (t->voices)
+            wd_voices_suppose(l->speaker, confidence, e);
+        chain(l, e);
         t->stats.partials++;
         wd_publish_send(t->publish, e);
     }
@@ -570,7 +581,7 @@ void wd_transcript_take(struct wd_transcript *t, struct wd_window *w, const stru
         wd_settle_tick(&t->settle, t->before ? t->parsed[1] : NULL, now, t->times, wd_window_t1_ns(w), WD_SETTLE_HOLD_NS);
         publish_early(t, w);
         if (t->opts.partials)
-            publish_partials(t);
+            publish_partials(t, w);
         t->before = true;
         break;
     case WD_WINDOW_FEED:

@@ -4,6 +4,7 @@
 #include "pipeline/speakers.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -297,6 +298,37 @@ void wd_voices_name(const struct wd_voices *v, uint32_t speaker, struct wd_event
     wd_speakers_label(speaker, label);
     e->speaker.id = wd_event_text(e, label, strlen(label));
     wd_speakers_at(v->speakers, e->t0_ns, e->t1_ns, &e->speaker.confidence);
+}
+
+uint32_t wd_voices_guess(const struct wd_voices *v, const struct wd_window *w, int64_t t0_ns, int64_t t1_ns, uint32_t before,
+                         float *ret_confidence)
+{
+    float mean[WD_VOICE_DIM] = {0}, length = 0.0f;
+
+    for (uint32_t i = 0; i < v->n_prints; i++) {
+        int64_t middle = wd_window_t0_ns(w) + (int64_t)(v->keys[i].start + v->keys[i].n / 2) * WD_WINDOW_FRAME_NS / WD_WINDOW_SAMPLES;
+
+        for (uint32_t k = 0; k < WD_VOICE_DIM && middle >= t0_ns && middle < t1_ns; k++)
+            mean[k] += v->prints[i][k];
+    }
+    for (uint32_t k = 0; k < WD_VOICE_DIM; k++)
+        length += mean[k] * mean[k];
+    if (length <= 0.0f)
+        return 0;
+    for (uint32_t k = 0; k < WD_VOICE_DIM; k++)
+        mean[k] /= sqrtf(length);
+    return wd_speakers_guess(v->speakers, mean, before, ret_confidence);
+}
+
+void wd_voices_suppose(uint32_t speaker, float confidence, struct wd_event *e)
+{
+    char label[16];
+
+    if (speaker == 0)
+        return;
+    wd_speakers_label(speaker, label);
+    e->speaker.id = wd_event_text(e, label, strlen(label));
+    e->speaker.confidence = confidence;
 }
 
 void wd_voices_end(struct wd_voices *v)

@@ -33,6 +33,12 @@ void wd_voices_words(const struct wd_voices *v, const struct wd_parsed *parsed, 
                      uint32_t *ret_speakers);
 /* The event's speaker: one of wd_voices_words(), as sure as the sound between the event's times is. */
 void wd_voices_name(const struct wd_voices *v, uint32_t speaker, struct wd_event *e);
+/* Who seems to speak between two times of the window at hand, of which nothing is decided yet: one of those known, or 0. before: the
+ * answer when less was heard, 0: none. */
+uint32_t wd_voices_guess(const struct wd_voices *v, const struct wd_window *w, int64_t t0_ns, int64_t t1_ns, uint32_t before,
+                         float *ret_confidence);
+/* Puts that guess into a partial. */
+void wd_voices_suppose(uint32_t speaker, float confidence, struct wd_event *e);
 /* The stream is over: one last look at all voices. */
 void wd_voices_end(struct wd_voices *v);
 uint32_t wd_voices_count(const struct wd_voices *v);

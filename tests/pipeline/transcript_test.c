@@ -272,6 +272,28 @@ static void partials_of_a_line_and_its_final_are_one_chain(void **state)
     assert_int_equal(last(WD_EVENT_FINAL)->rev, rev - 1);
 }
 
+static void a_partial_names_a_voice_that_is_known_and_none_that_is_new(void **state)
+{
+    unsigned named = 0, heard;
+
+    (void)state;
+    hear_silence(0.5);
+    hear_file("single00");
+    hear_silence(1.5);
+    for (heard = 0; heard < f.n_seen; heard++)
+        if (f.seen[heard].kind == WD_EVENT_PARTIAL)
+            assert_string_equal(f.seen[heard].speaker, "");
+    hear_file("single00");
+    hear_silence(1.5);
+    for (unsigned i = heard; i < f.n_seen; i++)
+        if (f.seen[i].kind == WD_EVENT_PARTIAL && f.seen[i].speaker[0]) {
+            assert_string_equal(f.seen[i].speaker, "spk_1");
+            named++;
+        }
+    assert_true(named > 0);
+    assert_string_equal(last(WD_EVENT_FINAL)->speaker, "spk_1");
+}
+
 static void every_frame_is_prefilled_once_and_drafts_are_used(void **state)
 {
     struct wd_window_stats w;
@@ -503,6 +525,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_sentence_becomes_partials_and_one_final, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_is_settled_is_never_taken_back, set_up, tear_down),
         cmocka_unit_test_setup_teardown(partials_of_a_line_and_its_final_are_one_chain, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_partial_names_a_voice_that_is_known_and_none_that_is_new, set_up, tear_down),
         cmocka_unit_test_setup_teardown(every_frame_is_prefilled_once_and_drafts_are_used, set_up, tear_down),
         cmocka_unit_test_setup_teardown(silence_and_noise_give_no_text, set_up, tear_down),
         cmocka_unit_test_setup_teardown(speech_longer_than_a_window_is_cut_and_goes_on, set_up, tear_down),

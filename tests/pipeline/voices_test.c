@@ -14,6 +14,8 @@
 
 #define SECOND INT64_C(1000000000)
 
+#define SECONDS(s) ((s) * INT64_C(1000000000))
+
 static struct wd_nano nano;
 static struct wd_voice_scratch *scratch;
 
@@ -207,6 +209,31 @@ static void a_voice_that_comes_back_keeps_its_label_in_the_next_window(void **st
     assert_int_equal(count(WD_EVENT_SPEAKER), 2);
 }
 
+static void a_guess_knows_known_voices_only_and_teaches_nothing(void **state)
+{
+    uint32_t n = hear_clip("turns00");
+    int64_t begins;
+    float sure = 0;
+
+    (void)state;
+    print(0, n);
+    assert_int_equal(wd_voices_guess(f.voices, f.window, 0, SECONDS(10), 0, &sure), 0); /* nobody is known yet */
+    wd_voices_part(f.voices, f.window, 0, n - 1, NULL, NULL);
+    wd_voices_forget(f.voices, true);
+    assert_int_equal(wd_window_cut(f.window, n - 1), 0);
+    assert_int_equal(wd_voices_guess(f.voices, f.window, 0, SECONDS(10), 0, &sure), 0); /* nothing was printed of this window */
+    begins = f.now_ns;
+    n = hear_clip("turns00");
+    print(0, n);
+    assert_int_equal(wd_voices_guess(f.voices, f.window, begins + SECONDS(1), begins + SECONDS(2), 0, &sure), 1);
+    assert_true(sure > 0.5f && sure <= 1.0f);
+    assert_int_equal(wd_voices_guess(f.voices, f.window, begins + SECONDS(4), begins + SECONDS(5), 0, &sure), 2);
+    assert_int_equal(wd_voices_guess(f.voices, f.window, begins + SECONDS(4), begins + SECONDS(5), 1, &sure), 2); /* it was wrong before */
+    assert_int_equal(wd_voices_guess(f.voices, f.window, begins + SECONDS(30), begins + SECONDS(31), 0, &sure), 0);
+    assert_int_equal(wd_voices_count(f.voices), 2);
+    assert_int_equal(count(WD_EVENT_SPEAKER), 2);
+}
+
 static void a_piece_is_printed_once_however_often_it_is_asked_for(void **state)
 {
     uint32_t n = hear_clip("single00"), half = n / 2, first;
@@ -341,6 +368,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(one_voice_is_one_speaker_announced_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(two_voices_are_two_speakers, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_voice_that_comes_back_keeps_its_label_in_the_next_window, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_guess_knows_known_voices_only_and_teaches_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_piece_is_printed_once_however_often_it_is_asked_for, set_up, tear_down),
         cmocka_unit_test_setup_teardown(parts_decided_early_name_the_same_speakers, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_empty_part_decides_nothing, set_up, tear_down),
