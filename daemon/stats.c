@@ -26,7 +26,7 @@ void wd_core_print_stats(const struct wd_core *c, FILE *to)
         line(to, "  of them twice", s.window.fed_twice, share(buf, sizeof buf, s.window.fed_twice, s.jobs.frames));
         line(to, "frames of silence kept out", s.window.silent_frames + s.window.dropped_frames, "");
         line(to, "windows", s.window.windows, "");
-        line(to, "  cut at their longest", s.window.cuts, "");
+        line(to, "  cut while one spoke", s.window.cuts, "");
         line(to, "  decoded anew", s.transcript.again, "");
         line(to, "  given up", s.transcript.bad, "");
         line(to, "passes over the weights", s.jobs.passes, "");

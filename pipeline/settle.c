@@ -175,3 +175,40 @@ struct wd_settle_cut wd_settle_cut(const struct wd_settle *s, const struct wd_pa
         cut.n_tokens = now->words[cut.n_words - 1].last_token + 1;
     return cut;
 }
+
+/* A full stop, question or exclamation mark, of any script that has its own; an ellipsis only breaks off. */
+static bool ends_sentence(const struct wd_parsed *p, uint32_t i)
+{
+    static const char *const marks[] = {".", "?", "!", "\u3002", "\uff1f", "\uff01", "\u061f", "\u06d4", "\u0964"};
+    const struct wd_parse_word *word = &p->words[i];
+
+    if (i + 1 < p->n_words && p->words[i + 1].utterance != word->utterance)
+        return true;
+    if (word->len >= 3 && strncmp(word->text + word->len - 3, "...", 3) == 0)
+        return false;
+    for (size_t k = 0; k < sizeof marks / sizeof *marks; k++) {
+        size_t len = strlen(marks[k]);
+
+        if (word->len > len && strncmp(word->text + word->len - len, marks[k], len) == 0)
+            return true;
+    }
+    return false;
+}
+
+bool wd_settle_between_sentences(const struct wd_settle *s, const struct wd_parsed *now, const struct wd_align_time *times,
+                                 const float *speech, uint32_t n, int64_t t0_ns, struct wd_settle_cut *ret)
+{
+    int64_t end_ns = t0_ns + n * WD_ALIGN_FRAME_NS, middle_ns = t0_ns + n * WD_ALIGN_FRAME_NS / 2;
+
+    for (uint32_t i = s->n_words; i-- > 0 && i + 1 >= s->n_shown;) {
+        int64_t next_ns = i + 1 < now->n_words ? times[i + 1].t0_ns : end_ns;
+
+        if (times[i].t1_ns < middle_ns)
+            return false;
+        if (ends_sentence(now, i) && next_ns - times[i].t1_ns >= WD_SETTLE_PAUSE_NS) {
+            *ret = behind(WD_SETTLE_AT_SETTLED, now, times, i, speech, n, t0_ns);
+            return true;
+        }
+    }
+    return false;
+}

@@ -8,6 +8,7 @@
 
 #define WD_SETTLE_HOLD_NS INT64_C(400000000)   /* the last of the sound settles nothing */
 #define WD_SETTLE_EDGE_NS INT64_C(1000000000)  /* a window is cut so long before its end */
+#define WD_SETTLE_PAUSE_NS INT64_C(120000000)  /* between two sentences: room for a cut */
 #define WD_SETTLE_QUIET_NS INT64_C(3000000000) /* no word to cut at: the quietest of so much */
 
 /* Zeroed is the state of a new window; all only grow. */
@@ -45,3 +46,8 @@ struct wd_settle_cut {
 struct wd_settle_cut wd_settle_cut(const struct wd_settle *s, const struct wd_parsed *now,
                                    const struct wd_align_time *times, const float *speech,
                                    uint32_t n_frames, int64_t t0_ns, int64_t edge_ns);
+
+/* A window that is nearly full may end sooner, where no word is hurt: behind the last settled word, when it ends a sentence or a
+ * line, lies in the second half of the window, and WD_SETTLE_PAUSE_NS follow it. false: not now. Call after wd_settle_tick(). */
+bool wd_settle_between_sentences(const struct wd_settle *s, const struct wd_parsed *now, const struct wd_align_time *times,
+                                 const float *speech, uint32_t n_frames, int64_t t0_ns, struct wd_settle_cut *ret);

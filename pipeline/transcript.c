@@ -16,6 +16,10 @@
 #define MAX_LINES WD_PARSE_MAX_UTTERANCES
 #define CARRIED_BYTES 4096
 #define DEFAULT_MAX_TOKENS 256
+/* No language is spoken faster; what a model writes beyond it would only keep the engine busy. */
+#define MAX_TOKENS_A_SECOND 25
+#define MAX_TOKENS_MORE 24 /* labels, and a first word */
+#define NEARLY_FULL_PERCENT 60
 
 /* What was published of one line of the window at hand. */
 struct line {
@@ -157,7 +161,9 @@ int wd_transcript_fill(struct wd_transcript *t, const struct wd_window *w, const
     job->open = what->open;
     job->decode = what->why != WD_WINDOW_FEED;
     job->before.n = job->after.n = job->forced.n = job->draft.n = job->n_pieces = 0;
-    job->max_tokens = t->max_tokens;
+    job->max_tokens = (uint32_t)(wd_window_frames(w) * WD_WINDOW_FRAME_NS * MAX_TOKENS_A_SECOND / INT64_C(1000000000)) + MAX_TOKENS_MORE;
+    if (job->max_tokens > t->max_tokens)
+        job->max_tokens = t->max_tokens;
     job->heads = p->transcribe.heads;
     job->n_heads = p->transcribe.n_heads;
     job->n_frames = what->n;
@@ -493,15 +499,33 @@ static void cut_window(struct wd_transcript *t, struct wd_window *w, uint32_t fr
     forget_window(t);
 }
 
-static void cut_full_window(struct wd_transcript *t, struct wd_window *w, bool good)
+static void cut_at(struct wd_transcript *t, struct wd_window *w, struct wd_settle_cut cut, bool good)
 {
-    struct wd_settle_cut cut = wd_settle_cut(&t->settle, good ? t->parsed[0] : NULL, t->times, t->speech, wd_window_frames(w),
-                                             wd_window_t0_ns(w), t->opts.edge_ns ? t->opts.edge_ns : WD_SETTLE_EDGE_NS);
-
     /* What is final stays before the cut. */
     if (cut.frame <= t->part && t->part + 1 < wd_window_frames(w))
         cut.frame = t->part + 1;
     cut_window(t, w, cut.frame, cut.n_words, good);
+}
+
+static void cut_full_window(struct wd_transcript *t, struct wd_window *w, bool good)
+{
+    cut_at(t, w,
+           wd_settle_cut(&t->settle, good ? t->parsed[0] : NULL, t->times, t->speech, wd_window_frames(w), wd_window_t0_ns(w),
+                         t->opts.edge_ns ? t->opts.edge_ns : WD_SETTLE_EDGE_NS),
+           good);
+}
+
+/* A window that is nearly full ends where a sentence does, rather than in the middle of the next. */
+static bool cut_between_sentences(struct wd_transcript *t, struct wd_window *w)
+{
+    uint32_t n = wd_window_frames(w);
+    struct wd_settle_cut cut;
+
+    if (n < wd_window_max_frames(w) * NEARLY_FULL_PERCENT / 100 ||
+        !wd_settle_between_sentences(&t->settle, t->parsed[0], t->times, t->speech, n, wd_window_t0_ns(w), &cut))
+        return false;
+    cut_at(t, w, cut, true);
+    return true;
 }
 
 /* A bad answer: the window once more from its first frame; if it is bad again, it is given up. */
@@ -579,6 +603,8 @@ void wd_transcript_take(struct wd_transcript *t, struct wd_window *w, const stru
         break;
     case WD_WINDOW_TICK:
         wd_settle_tick(&t->settle, t->before ? t->parsed[1] : NULL, now, t->times, wd_window_t1_ns(w), WD_SETTLE_HOLD_NS);
+        if (cut_between_sentences(t, w))
+            break;
         publish_early(t, w);
         if (t->opts.partials)
             publish_partials(t, w);

@@ -329,6 +329,11 @@ void wd_window_again(struct wd_window *w, bool whole)
     w->wait = WAIT_NOTHING;
 }
 
+uint32_t wd_window_max_frames(const struct wd_window *w)
+{
+    return w->max;
+}
+
 int wd_window_close(struct wd_window *w)
 {
     if (w->wait == WAIT_NOTHING)

@@ -66,6 +66,7 @@ bool wd_window_ready(const struct wd_window *w);
 /* The decode went wrong: the window once more, from its first frame; `whole`: not before it is over
  * or full, all at once. Not after close/cut. */
 void wd_window_again(struct wd_window *w, bool whole);
+uint32_t wd_window_max_frames(const struct wd_window *w); /* of a window that is full */
 /* After CLOSE or FULL: the window is over, its frames are given back. -EINVAL otherwise. */
 int wd_window_close(struct wd_window *w);
 /* After FULL, and after any other job of an open window: it ends before `frame` (1..n - 1), which is

@@ -215,6 +215,39 @@ static void the_cut_lies_in_the_pause_behind_the_word(void **state)
     assert_true(c.frame >= 341 && c.frame <= 343);
 }
 
+static bool ends_between_sentences(const char *said, uint32_t n_settled, uint32_t n_shown, struct wd_settle_cut *ret)
+{
+    struct wd_settle s = {.n_words = n_settled, .n_shown = n_shown};
+
+    answer_as(&one, said, WD_PARSE_LIMIT);
+    return wd_settle_between_sentences(&s, &one, times, NULL, 100, T0, ret);
+}
+
+static void a_nearly_full_window_ends_between_two_sentences(void **state)
+{
+    struct wd_settle_cut cut;
+    (void)state;
+
+    say(8);
+    times[6].t0_ns = times[5].t1_ns + 300 * MS; /* of a window of 4 s */
+    assert_true(ends_between_sentences("S1: we met there. so it was. then he", 6, 5, &cut));
+    assert_int_equal(cut.n_words, 6);
+    assert_int_equal(cut.n_tokens, 7);
+    assert_in_range(cut.frame, 73, 83); /* 2.95 s to 3.25 s */
+    /* What was shown as settled is never left to the next window. */
+    assert_false(ends_between_sentences("S1: we met there. so it was. then he", 8, 7, &cut));
+    /* No end of a sentence, an ellipsis, no pause, too early. */
+    assert_false(ends_between_sentences("S1: we met there so it was then he", 6, 0, &cut));
+    assert_false(ends_between_sentences("S1: we met there so it was... then he", 6, 0, &cut));
+    assert_false(ends_between_sentences("S1: we met. there so it was then he", 6, 0, &cut));
+    times[6].t0_ns = times[5].t1_ns + 100 * MS;
+    assert_false(ends_between_sentences("S1: we met there. so it was. then he", 6, 0, &cut));
+    say(8);
+    times[6].t0_ns = times[5].t1_ns + 300 * MS;
+    assert_true(ends_between_sentences("S1: we met there. so it was\nS2: then he", 6, 0, &cut)); /* a line's end is one too */
+    assert_true(ends_between_sentences("S1: a b c d e was\xe3\x80\x82 then he", 6, 0, &cut));
+}
+
 static void without_settled_words_the_last_that_is_over_counts(void **state)
 {
     struct wd_settle s = {0};
@@ -275,6 +308,7 @@ int main(void)
         cmocka_unit_test(bad_answers_settle_nothing),
         cmocka_unit_test(a_token_shared_by_two_words_is_not_torn),
         cmocka_unit_test(a_full_window_is_cut_behind_the_last_settled_word),
+        cmocka_unit_test(a_nearly_full_window_ends_between_two_sentences),
         cmocka_unit_test(the_cut_lies_in_the_pause_behind_the_word),
         cmocka_unit_test(without_settled_words_the_last_that_is_over_counts),
         cmocka_unit_test(without_words_the_quietest_place_counts),
