@@ -313,6 +313,20 @@ static int configure(const struct args *a, const char *file, const char *path, s
     return 0;
 }
 
+/* What the model could not be made to transcribe leaves a hole in every format but jsonl, which has notices: it is told here. */
+static int report_holes(const struct wd_core *core, const char *file, struct wd_err *err)
+{
+    struct wd_stream_status s = wd_core_stream_status(core, 0);
+    unsigned long long bad = s.transcript.bad;
+
+    if (bad == 0)
+        return 0;
+    if (s.transcript.finals == 0)
+        return wd_err_set(err, -EPROTO, "%s: the model gave no transcript of any of its %llu stretches of speech", file, bad);
+    fprintf(stderr, "witness: %s: of %llu stretches of speech the model gave no transcript; --format jsonl says when and why\n", file, bad);
+    return 0;
+}
+
 static int one_file(const struct args *a, const char *file)
 {
     struct wd_config *config = NULL;
@@ -351,6 +365,8 @@ static int one_file(const struct args *a, const char *file)
         caught = wd_signals_caught(signals);
         if (r == 0 && wd_core_events_lost(core))
             r = wd_err_set(&err, -EIO, "%s: %llu events could not be written", file, (unsigned long long)wd_core_events_lost(core));
+        if (r == 0 && !caught)
+            r = report_holes(core, file, &err);
     }
     wd_progress_close(progress);
     if (r == 0 && a->stats)

@@ -12,10 +12,14 @@
 static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
 enum { N_SIGNALS = sizeof numbers / sizeof numbers[0] };
 
+/* Who ends a process and its group sends the same signal to the process twice: that is asked once. */
+#define TOGETHER_NS UINT64_C(200000000)
+
 struct wd_signals {
     uv_signal_t handles[N_SIGNALS];
     struct wd_core *core;
     int caught;
+    uint64_t caught_ns;
     unsigned open;
 };
 
@@ -27,11 +31,14 @@ static void on_signal(uv_signal_t *h, int number)
         wd_core_reopen(s->core);
         return;
     }
+    if (s->caught == number && uv_hrtime() - s->caught_ns < TOGETHER_NS)
+        return;
     if (s->caught) {
         wd_warning("asked to end twice: what was heard and not yet decoded is lost");
         _exit(128 + number);
     }
     s->caught = number;
+    s->caught_ns = uv_hrtime();
     wd_info("draining: what was heard is decoded and written");
     wd_core_drain(s->core);
 }

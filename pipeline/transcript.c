@@ -259,12 +259,14 @@ static void read_answer(struct wd_transcript *t, const struct wd_window *w, cons
 
 static bool is_bad(const struct wd_parsed *p)
 {
-    return p->end == WD_PARSE_BAD || p->end == WD_PARSE_LOOP;
+    return p->end == WD_PARSE_BAD || p->end == WD_PARSE_LOOP || (p->end == WD_PARSE_LIMIT && p->n_words == 0);
 }
 
 static const char *why_bad(const struct wd_parsed *p)
 {
-    return p->end == WD_PARSE_LOOP ? "it repeated itself" : wd_parse_bad_name(p->bad);
+    return p->end == WD_PARSE_LOOP    ? "it repeated itself"
+           : p->end == WD_PARSE_LIMIT ? "its bound came before the first word"
+                                      : wd_parse_bad_name(p->bad);
 }
 
 static void time_words(struct wd_transcript *t, const struct wd_window *w, const struct wd_job *job)
@@ -591,6 +593,9 @@ void wd_transcript_take(struct wd_transcript *t, struct wd_window *w, const stru
         bad_answer(t, w, what, why_bad(now));
         return;
     }
+    if (now->end == WD_PARSE_LIMIT && (what->why == WD_WINDOW_CLOSE || what->why == WD_WINDOW_FULL))
+        wd_publish_notice(t->publish, wd_window_t0_ns(w), "truncated", "the answer of the window at %.1f s reached its bound of %u tokens: words behind it are missing",
+                          (double)wd_window_t0_ns(w) / 1e9, job->max_tokens);
     time_words(t, w, job);
     switch (what->why) {
     case WD_WINDOW_CLOSE:

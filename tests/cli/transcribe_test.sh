@@ -89,6 +89,13 @@ if [ -n "$python" ]; then
 else
     echo "not looked at against the schema: no python3-jsonschema"
 fi
+sed 's/  max_tokens: 200$/  max_tokens: 2/' "${WITNESSD_DATADIR:?}/models/nano.prompt.yaml" >"$dir/short.prompt.yaml"
+check "a model that gives no transcript" 70 "$witness" transcribe -q --no-scenes --prompts "$dir/short.prompt.yaml" "$dir/voice only.flac"
+says err "gave no transcript of any of its"
+sed 's/  max_tokens: 200$/  max_tokens: 6/' "$WITNESSD_DATADIR/models/nano.prompt.yaml" >"$dir/short.prompt.yaml"
+check "answers at their bound" 0 "$witness" transcribe -q --no-scenes --format jsonl --prompts "$dir/short.prompt.yaml" "$dir/voice only.flac"
+says out '"code":"truncated"'
+
 check "no scenes, no speakers" 0 "$witness" transcribe -q --format jsonl --no-scenes --no-speakers "$dir/short.mkv"
 if grep -qF '"kind":"scene"' "$dir/out"; then bad "--no-scenes: a scene"; fi
 if grep -q 'spk_' "$dir/out"; then bad "--no-speakers: a speaker"; fi

@@ -41,7 +41,7 @@ static int tear_down(void **state)
 struct running {
     const int *numbers; /* sent one by one, 0 ends the list */
     uv_timer_t timer;
-    unsigned times; /* each */
+    int second; /* sent right behind each; 0: none */
     bool moved;     /* before the first signal the file is moved away */
 };
 
@@ -57,16 +57,17 @@ static void send_next(uv_timer_t *t)
         r->moved = false;
     }
     /* The engine's threads block all signals, so each is taken before kill() returns. */
-    for (unsigned i = 0; i < r->times; i++)
-        kill(getpid(), *r->numbers);
+    kill(getpid(), *r->numbers);
+    if (r->second)
+        kill(getpid(), r->second);
     if (!*++r->numbers)
         uv_close((uv_handle_t *)t, NULL);
 }
 
 /* A recording in real time, of which far less than its 70 s may pass; signals come every 300 ms. Returns the signal caught. */
-static int run(const int *numbers, unsigned times, bool moved)
+static int run(const int *numbers, int second, bool moved)
 {
-    struct running r = {.numbers = numbers, .times = times, .moved = moved};
+    struct running r = {.numbers = numbers, .second = second, .moved = moved};
     struct wd_config *config;
     struct wd_signals *signals = NULL;
     struct wd_core *core = NULL;
@@ -102,7 +103,7 @@ static void term_drains(void **state)
     static const int numbers[] = {SIGTERM, 0};
 
     (void)state;
-    assert_int_equal(run(numbers, 1, false), SIGTERM);
+    assert_int_equal(run(numbers, 0, false), SIGTERM);
 }
 
 static void int_drains(void **state)
@@ -110,7 +111,7 @@ static void int_drains(void **state)
     static const int numbers[] = {SIGINT, 0};
 
     (void)state;
-    assert_int_equal(run(numbers, 1, false), SIGINT);
+    assert_int_equal(run(numbers, 0, false), SIGINT);
 }
 
 static void hup_reopens_files_and_ends_nothing(void **state)
@@ -120,7 +121,7 @@ static void hup_reopens_files_and_ends_nothing(void **state)
     FILE *f;
 
     (void)state;
-    assert_int_equal(run(numbers, 1, true), SIGTERM);
+    assert_int_equal(run(numbers, 0, true), SIGTERM);
     /* What came after HUP is in a file of the old name. */
     snprintf(path, sizeof path, "%s/events.jsonl", folder);
     f = fopen(path, "r");
@@ -135,6 +136,14 @@ static void hup_reopens_files_and_ends_nothing(void **state)
     fclose(f);
 }
 
+static void the_same_signal_twice_at_once_is_asked_once(void **state)
+{
+    static const int numbers[] = {SIGTERM, 0};
+
+    (void)state;
+    assert_int_equal(run(numbers, SIGTERM, false), SIGTERM);
+}
+
 static void asking_twice_ends_the_process_at_once(void **state)
 {
     static const int numbers[] = {SIGTERM, 0};
@@ -146,10 +155,10 @@ static void asking_twice_ends_the_process_at_once(void **state)
     pid = fork();
     assert_true(pid >= 0);
     if (pid == 0)
-        _exit(run(numbers, 2, false));
+        _exit(run(numbers, SIGINT, false));
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_true(WIFEXITED(status));
-    assert_int_equal(WEXITSTATUS(status), 128 + SIGTERM);
+    assert_int_equal(WEXITSTATUS(status), 128 + SIGINT);
 }
 
 int main(void)
@@ -158,6 +167,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(term_drains, set_up, tear_down),
         cmocka_unit_test_setup_teardown(int_drains, set_up, tear_down),
         cmocka_unit_test_setup_teardown(hup_reopens_files_and_ends_nothing, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(the_same_signal_twice_at_once_is_asked_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(asking_twice_ends_the_process_at_once, set_up, tear_down),
     };
 
