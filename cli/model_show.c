@@ -1,6 +1,7 @@
 /* cli/model_show.c - `witness model show`: what a model file is, and what it lacks. */
 #include "base/paths.h"
 #include "cli/cli.h"
+#include "model/drafter.h"
 #include "model/kv_cache.h"
 #include "model/tensor_file.h"
 #include "model/weights.h"
@@ -34,6 +35,7 @@ static const struct {
 
 struct report {
     const struct wd_weights *w;
+    const struct wd_drafter_weights *drafter; /* NULL: not asked for */
     const struct wd_shape *s;
     uint64_t parameters;
     uint64_t bytes[N_PARTS], total;
@@ -49,11 +51,12 @@ struct report {
 
 static int usage(FILE *to)
 {
-    fprintf(to, "usage: witness model show FILE|DIR [--json]\n\n"
+    fprintf(to, "usage: witness model show FILE|DIR [--drafter PATH] [--json]\n\n"
                 "FILE is a GGUF file (its media part may lie beside it as *mmproj*.gguf), DIR a "
                 "folder of safetensors, or either the\n"
                 "name of a shipped model.\n\n"
-                "  --json   print one JSON object instead of a table\n");
+                "  --drafter PATH   a drafter made for it: whether it is, and what memory it takes\n"
+                "  --json           print one JSON object instead of a table\n");
     return to == stdout ? EX_OK : EX_USAGE;
 }
 
@@ -105,13 +108,15 @@ static void count_tensor(struct report *r, const struct wd_tensor *t)
     r->types[i].bytes += t->n_bytes;
 }
 
-static void look(const struct wd_weights *w, struct report *r)
+static void look(const struct wd_weights *w, const struct wd_drafter_weights *drafter,
+                 struct report *r)
 {
     const struct wd_tensor_file *files[] = {w->text, w->media};
     uint64_t bounded;
 
     memset(r, 0, sizeof *r);
     r->w = w;
+    r->drafter = drafter;
     r->s = &w->shape;
     for (size_t k = 0; k < 2; k++)
         for (size_t i = 0; files[k] && i < wd_tensor_file_count(files[k]); i++)
@@ -218,6 +223,15 @@ static void print_table(const struct report *r)
             printf("  %-16s %7.1f%% %12s\n", parts[p].text,
                    100 * (double)r->bytes[p] / (double)r->total, size(r->bytes[p]));
 
+    if (r->drafter) {
+        const struct wd_drafter_weights *d = r->drafter;
+
+        printf("\n%-18s %s\n", "drafter", wd_tensor_file_path(d->file));
+        printf("  %-25s %12s  (%u layers, width %u)\n", "weights", size(d->mapped_bytes),
+               d->n_layers, d->d_model);
+        printf("  %-25s %12s\n", "activations", size(wd_drafter_scratch_bytes(d, s)));
+    }
+
     printf("\n%-18s %8s %12s\n", "keys and values", "", "size");
     printf("  %-25s %12s\n", "a token, sliding layers", size(r->kv_sliding));
     printf("  %-25s %12s\n", "a token, full layers", size(r->kv_full));
@@ -256,6 +270,14 @@ static int print_json(const struct report *r)
         (json_int_t)r->kv_full, "window_s", WINDOW_S, "window_positions",
         (int)(WINDOW_FRAMES + WINDOW_TOKENS), "window_bytes", (json_int_t)r->kv_window, "missing",
         lacks);
+    if (top && r->drafter)
+        json_object_set_new(top, "drafter",
+                            json_pack("{s:o*,s:I,s:I,s:i,s:i}", "file",
+                                      json_string(wd_tensor_file_path(r->drafter->file)), "bytes",
+                                      (json_int_t)r->drafter->mapped_bytes, "scratch_bytes",
+                                      (json_int_t)wd_drafter_scratch_bytes(r->drafter, s), "layers",
+                                      (int)r->drafter->n_layers, "width",
+                                      (int)r->drafter->d_model));
     ok = top && json_dumpf(top, stdout, JSON_INDENT(2)) == 0 && putchar('\n') != EOF;
     json_decref(top);
     return ok ? EX_OK : EX_SOFTWARE;
@@ -263,8 +285,12 @@ static int print_json(const struct report *r)
 
 int wd_cli_model_show(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
+    static const struct option options[] = {{"json", no_argument, NULL, 'j'},
+                                            {"drafter", required_argument, NULL, 'd'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {NULL, 0, NULL, 0}};
+    const char *drafter_path = NULL;
+    struct wd_drafter_weights *drafter = NULL;
     struct wd_weights *w;
     struct wd_err err = {0};
     struct report report;
@@ -276,9 +302,12 @@ int wd_cli_model_show(int argc, char **argv)
     while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
         if (c == 'h')
             return usage(stdout);
-        if (c != 'j')
+        if (c != 'j' && c != 'd')
             return usage(stderr);
-        json = true;
+        if (c == 'd')
+            drafter_path = optarg;
+        else
+            json = true;
     }
     if (optind + 1 != argc)
         return usage(stderr);
@@ -290,11 +319,24 @@ int wd_cli_model_show(int argc, char **argv)
         free(w);
         return wd_cli_fail(&err);
     }
-    look(w, &report);
+    if (drafter_path) {
+        drafter = calloc(1, sizeof *drafter);
+        if (!drafter ||
+            wd_drafter_weights_open(drafter_path, &w->shape, drafter, &err) < 0) {
+            free(drafter);
+            wd_weights_done(w);
+            free(w);
+            return err.code ? wd_cli_fail(&err) : EX_OSERR;
+        }
+    }
+    look(w, drafter, &report);
     if (json)
         code = print_json(&report);
     else
         print_table(&report);
+    if (drafter)
+        wd_drafter_weights_done(drafter);
+    free(drafter);
     wd_weights_done(w);
     free(w);
     if (fflush(stdout) || ferror(stdout)) {

@@ -33,7 +33,7 @@ static const struct format formats[] = {
 
 struct args {
     const struct format *format;
-    const char *out, *model, *mmproj, *language, *prompts;
+    const char *out, *model, *mmproj, *drafter, *language, *prompts;
     long threads;
     bool stats, quiet, no_scenes, no_speakers, partials, realtime;
     char **files;
@@ -48,6 +48,7 @@ static int usage(FILE *to)
                 "  -o, --output O  write to this file, or into this folder as NAME.txt, NAME.srt, ...; default: standard output\n"
                 "  --model M       a shipped name (nano) or a model file\n"
                 "  --mmproj FILE   its sound and picture tensors, when they are neither in it nor beside it\n"
+                "  --drafter PATH  a drafter made for the model guesses tokens ahead; the transcript stays the same\n"
                 "  --language L    en, de, ...\n"
                 "  --threads N     of the engine; 0: the processor's cores\n"
                 "  --prompts P     a prompt profile instead of the model's own\n"
@@ -63,7 +64,7 @@ static int usage(FILE *to)
 /* < 0: go on; otherwise exit with it. */
 static int parse(int argc, char **argv, struct args *a)
 {
-    enum { MODEL = 256, MMPROJ, LANGUAGE, THREADS, PROMPTS, STATS, SCENES, SPEAKERS, PARTIALS, REALTIME };
+    enum { MODEL = 256, MMPROJ, DRAFTER, LANGUAGE, THREADS, PROMPTS, STATS, SCENES, SPEAKERS, PARTIALS, REALTIME };
     static const struct option options[] = {
         {"format", required_argument, NULL, 'f'},      {"output", required_argument, NULL, 'o'},
         {"model", required_argument, NULL, MODEL},     {"mmproj", required_argument, NULL, MMPROJ},
@@ -72,6 +73,7 @@ static int parse(int argc, char **argv, struct args *a)
         {"no-scenes", no_argument, NULL, SCENES},      {"no-speakers", no_argument, NULL, SPEAKERS},
         {"partials", no_argument, NULL, PARTIALS},     {"realtime", no_argument, NULL, REALTIME},
         {"quiet", no_argument, NULL, 'q'},             {"help", no_argument, NULL, 'h'},
+        {"drafter", required_argument, NULL, DRAFTER},
         {NULL, 0, NULL, 0},
     };
     char *end;
@@ -99,6 +101,9 @@ static int parse(int argc, char **argv, struct args *a)
             break;
         case MMPROJ:
             a->mmproj = optarg;
+            break;
+        case DRAFTER:
+            a->drafter = optarg;
             break;
         case LANGUAGE:
             a->language = optarg;
@@ -282,6 +287,8 @@ static int configure(const struct args *a, const char *file, const char *path, s
     r = replace(&c->model.path, a->model, err);
     if (r == 0)
         r = replace(&c->model.mmproj, a->mmproj, err);
+    if (r == 0)
+        r = replace(&c->model.drafter, a->drafter, err);
     if (r == 0)
         r = replace(&c->model.prompts, a->prompts, err);
     c->model.threads = a->threads;

@@ -16,6 +16,9 @@ const struct wd_opt wd_config_model_rows[] = {
     WD_OPT_STR(
         struct wd_config_model, mmproj, NULL,
         "the file with the sound and picture tensors; not given: in the model's file or beside it"),
+    WD_OPT_STR(struct wd_config_model, drafter, "none",
+               "a drafter made for the model, a GGUF file or a safetensors folder: it guesses tokens ahead, "
+               "the answers stay the same; none: without"),
     WD_OPT_INT(struct wd_config_model, threads, "0", 0, 1024,
                "threads of the engine; 0: one for each processor core"),
     WD_OPT_STR(struct wd_config_model, kernels, NULL,

@@ -12,6 +12,7 @@ struct wd_sink_type;
 struct wd_config_model {
     char *path;       /* a shipped name or a file */
     char *mmproj;     /* NULL: found beside it */
+    char *drafter;    /* a drafter's file or folder; NULL: none */
     int64_t threads;  /* 0 = the processor's cores */
     char *kernels;    /* NULL = the best */
     char *prompts;    /* a *.prompt.yaml; NULL: found by the model's name */

@@ -111,7 +111,8 @@ static int find_prompts(const struct reading *rd, const struct wd_yaml *at, char
 static int read_model(struct reading *rd, const struct wd_yaml *map)
 {
     struct wd_config_model *m = &rd->config->model;
-    const struct wd_yaml *path = wd_yaml_get(map, "path"), *mmproj = wd_yaml_get(map, "mmproj");
+    const struct wd_yaml *path = wd_yaml_get(map, "path"), *mmproj = wd_yaml_get(map, "mmproj"),
+                         *drafter = wd_yaml_get(map, "drafter");
     int r = wd_yaml_opt_fill(map, "model", wd_config_model_rows, NULL, m, rd->err);
 
     if (r < 0)
@@ -133,6 +134,11 @@ static int read_model(struct reading *rd, const struct wd_yaml *map)
         r = find_input(rd, &m->mmproj);
         if (r <= 0)
             return r < 0 ? r : no_such_file(rd, mmproj, "mmproj", m->mmproj);
+    }
+    if (drafter && m->drafter && strcmp(m->drafter, "none")) {
+        r = find_input(rd, &m->drafter);
+        if (r <= 0)
+            return r < 0 ? r : no_such_file(rd, drafter, "drafter", m->drafter);
     }
     return find_prompts(rd, wd_yaml_get(map, "prompts"), &m->prompts);
 }

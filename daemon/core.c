@@ -157,7 +157,12 @@ static int open_model(struct wd_core *c, struct wd_err *err)
 {
     const struct wd_config_model *m = &c->config->model;
     char path[PATH_MAX], print[PATH_MAX], gate[PATH_MAX];
-    struct wd_engine_opts opts = {.n_threads = (unsigned)m->threads, .mmproj = m->mmproj, .kernels = m->kernels};
+    struct wd_engine_opts opts = {
+        .n_threads = (unsigned)m->threads,
+        .mmproj = m->mmproj,
+        .drafter = m->drafter && strcmp(m->drafter, "none") ? m->drafter : NULL,
+        .kernels = m->kernels,
+    };
     int r = wd_paths_model(m->path, path, sizeof path, err);
 
     if (r == 0)

@@ -35,6 +35,8 @@ void wd_core_print_stats(const struct wd_core *c, FILE *to)
         line(to, "tokens decoded", s.jobs.decoded, "each a pass of its own");
         line(to, "tokens drafted", s.jobs.drafted, "the hypothesis before");
         line(to, "  accepted", s.jobs.accepted, share(buf, sizeof buf, s.jobs.accepted, s.jobs.drafted));
+        line(to, "tokens guessed", s.jobs.guessed, "by the drafter");
+        line(to, "  right", s.jobs.guessed_right, share(buf, sizeof buf, s.jobs.guessed_right, s.jobs.guessed));
         line(to, "partials", s.transcript.partials, "");
         line(to, "finals", s.transcript.finals, "");
         line(to, "words", s.transcript.words, "");

@@ -81,6 +81,11 @@ uint32_t wd_decoder_capacity(const struct wd_decoder *d)
     return wd_kv_cache_capacity(d->cache);
 }
 
+const struct wd_kv_cache *wd_decoder_cache(const struct wd_decoder *d)
+{
+    return d->cache;
+}
+
 int wd_decoder_rewind(struct wd_decoder *d, uint32_t position, struct wd_err *err)
 {
     uint32_t length = wd_kv_cache_length(d->cache), left = 0;
@@ -307,6 +312,8 @@ static void head(struct wd_engine *e, const struct wd_pass_part *parts, uint32_t
             if (s->softcap > 0)
                 wd_ops_softcap(parts[i].ret_logits, (size_t)n * s->n_vocab, s->softcap);
         }
+        if (n && parts[i].ret_hidden)
+            memcpy(parts[i].ret_hidden, e->scratch.x + (size_t)row * s->d_model, (size_t)n * s->d_model * sizeof(float));
     }
 }
 

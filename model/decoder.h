@@ -58,6 +58,7 @@ struct wd_pass_part {
     uint32_t n_spans;
     uint32_t n_logits;          /* logits are wanted of the last n_logits rows (0: none) */
     float *ret_logits;          /* [n_logits][n_vocab] after the soft cap, before suppression */
+    float *ret_hidden;          /* [n_logits][d_model] what these logits are made of: the rows after the final norm; NULL: not wanted */
     const struct wd_attention_probe *probe; /* NULL: none */
     const struct wd_trace *trace;           /* NULL: none */
 };

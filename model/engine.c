@@ -1,6 +1,8 @@
 /* model/engine.c - the public face of the model: opens weights once. */
 #include "model/engine_state.h"
 
+#include "model/drafter.h"
+
 #include <errno.h>
 #include <stdlib.h>
 
@@ -56,6 +58,8 @@ int wd_engine_open(const char *path, const struct wd_engine_opts *opts, struct w
         r = wd_scratch_init(&e->scratch, &e->weights.shape, e->max_rows, err);
     if (r == 0)
         r = wd_kv_pool_new(&e->weights.shape, &e->kv, err);
+    if (r == 0 && opts->drafter)
+        r = wd_drafter_open(e, opts->drafter, opts->exact, &e->drafter, err);
     if (r < 0)
         goto fail;
     wd_linear_set_exact(e->linear, opts->exact);
@@ -70,6 +74,7 @@ struct wd_engine *wd_engine_free(struct wd_engine *e)
 {
     if (!e)
         return NULL;
+    wd_drafter_free(e->drafter);
     wd_kv_pool_free(e->kv);
     wd_scratch_done(&e->scratch);
     wd_embed_done(&e->embed);
@@ -107,6 +112,11 @@ const struct wd_tokenizer *wd_engine_tokenizer(const struct wd_engine *e)
     return e->tokenizer;
 }
 
+struct wd_drafter *wd_engine_drafter(const struct wd_engine *e)
+{
+    return e->drafter;
+}
+
 const char *wd_engine_kernels(const struct wd_engine *e)
 {
     return wd_linear_kernels(e->linear)->name;
@@ -134,5 +144,6 @@ struct wd_engine_memory wd_engine_memory(const struct wd_engine *e)
         .scratch_bytes = e->scratch.bytes + wd_embed_bytes(&e->embed) +
                          e->max_keys * wd_threads_count(e->threads) * sizeof(float),
         .kv_bytes = wd_kv_pool_bytes(e->kv),
+        .drafter_bytes = e->drafter ? wd_drafter_bytes(e->drafter) : 0,
     };
 }

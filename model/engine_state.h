@@ -1,4 +1,4 @@
-/* model/engine_state.h - what an engine is made of; for engine.c and decoder.c alone. */
+/* model/engine_state.h - what an engine is made of; for engine.c, decoder.c and drafter.c alone. */
 #pragma once
 #include "model/attention.h"
 #include "model/embed.h"
@@ -13,6 +13,8 @@
 
 #define WD_ENGINE_MAX_PARTS 64 /* decoders in one pass */
 
+struct wd_drafter;
+
 struct wd_engine {
     struct wd_weights weights;
     struct wd_tokenizer *tokenizer;
@@ -21,6 +23,7 @@ struct wd_engine {
     struct wd_embed embed;
     struct wd_scratch scratch;
     struct wd_kv_pool *kv;
+    struct wd_drafter *drafter; /* NULL: none */
     uint32_t max_rows;
     float *scores; /* [members][max_keys]: attention weights of one query */
     size_t max_keys;
@@ -30,3 +33,5 @@ struct wd_engine {
 
 /* Room for the attention weights of a query that sees n keys. */
 int wd_engine_reserve_keys(struct wd_engine *e, size_t n, struct wd_err *err);
+struct wd_decoder;
+const struct wd_kv_cache *wd_decoder_cache(const struct wd_decoder *d);

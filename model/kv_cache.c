@@ -282,6 +282,11 @@ uint32_t wd_kv_cache_capacity(const struct wd_kv_cache *c)
     return c->capacity;
 }
 
+uint32_t wd_kv_cache_first(const struct wd_kv_cache *c)
+{
+    return c->first[SLIDING] * WD_KV_PAGE;
+}
+
 void wd_kv_cache_grow(struct wd_kv_cache *c, uint32_t n)
 {
     uint32_t block = c->length / WD_KV_PAGE, end = blocks_of((uint64_t)c->length + n);

@@ -30,6 +30,7 @@ int wd_kv_cache_fork(const struct wd_kv_cache *c, struct wd_kv_cache **ret, stru
 
 uint32_t wd_kv_cache_length(const struct wd_kv_cache *c);
 uint32_t wd_kv_cache_capacity(const struct wd_kv_cache *c);
+uint32_t wd_kv_cache_first(const struct wd_kv_cache *c); /* the sliding layers still have what stands from this position on */
 /* Makes room for n more positions that this cache alone may write. Cannot fail within capacity. */
 void wd_kv_cache_grow(struct wd_kv_cache *c, uint32_t n);
 /* The pass is over: pages that no later query can see go back. */

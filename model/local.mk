@@ -61,4 +61,6 @@ libmodel_a_SOURCES += \
 	model/attention.h model/attention.c \
 	model/layer.h model/layer.c \
 	model/decoder.h model/decoder.c \
-	model/sampler.h model/sampler.c
+	model/sampler.h model/sampler.c \
+	model/drafter_file.h model/drafter_file.c \
+	model/drafter.h model/drafter.c

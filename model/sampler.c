@@ -67,41 +67,93 @@ static double next_unit(uint64_t *state)
     return (double)((z ^ (z >> 31)) >> 11) * 0x1p-53;
 }
 
-int32_t wd_sampler_next(struct wd_sampler *s, const float *logits, uint32_t n, const int32_t *suppress, uint32_t n_suppress)
+void wd_sampler_distribution(const struct wd_sampler *s, const float *logits, uint32_t n, const int32_t *suppress, uint32_t n_suppress,
+                             struct wd_sampler_dist *ret)
 {
-    struct {
-        float logit;
-        uint32_t id;
-    } top[WD_SAMPLER_MAX_TOP_K];
+    float top[WD_SAMPLER_MAX_TOP_K];
     uint32_t k = s->top_k, have = 0, i;
-    double weight[WD_SAMPLER_MAX_TOP_K], sum = 0, kept = 0, at;
+    double sum = 0, kept = 0;
 
-    if (s->temperature <= 0)
-        return wd_sampler_greedy(logits, n, suppress, n_suppress).id;
+    if (s->temperature <= 0) {
+        ret->ids[0] = wd_sampler_greedy(logits, n, suppress, n_suppress).id;
+        ret->p[0] = 1;
+        ret->n = ret->ids[0] >= 0;
+        return;
+    }
     if (k < 1 || k > WD_SAMPLER_MAX_TOP_K)
         k = WD_SAMPLER_MAX_TOP_K;
     /* The k best, sorted by insertion: nearly every logit fails the first comparison. */
     for (i = 0; i < n; i++) {
         uint32_t j;
 
-        if ((have == k && logits[i] <= top[have - 1].logit) || is_in(suppress, n_suppress, i) || isnan(logits[i]))
+        if ((have == k && logits[i] <= top[have - 1]) || is_in(suppress, n_suppress, i) || isnan(logits[i]))
             continue;
         if (have < k)
             have++;
-        for (j = have - 1; j > 0 && top[j - 1].logit < logits[i]; j--)
+        for (j = have - 1; j > 0 && top[j - 1] < logits[i]; j--) {
             top[j] = top[j - 1];
-        top[j].logit = logits[i];
-        top[j].id = i;
+            ret->ids[j] = ret->ids[j - 1];
+        }
+        top[j] = logits[i];
+        ret->ids[j] = (int32_t)i;
     }
-    if (have == 0)
-        return -1;
     for (i = 0; i < have; i++)
-        sum += weight[i] = exp((double)(top[i].logit - top[0].logit) / (double)s->temperature);
+        sum += ret->p[i] = exp((double)(top[i] - top[0]) / (double)s->temperature);
     for (i = 0; i < have && (i == 0 || kept < (double)s->top_p * sum); i++)
-        kept += weight[i];
-    have = i;
-    at = next_unit(&s->state) * kept;
-    for (i = 0; i + 1 < have && at >= weight[i]; i++)
-        at -= weight[i];
-    return (int32_t)top[i].id;
+        kept += ret->p[i];
+    ret->n = i;
+    for (i = 0; i < ret->n; i++)
+        ret->p[i] /= kept;
+}
+
+int32_t wd_sampler_draw(struct wd_sampler *s, const struct wd_sampler_dist *d)
+{
+    double at;
+    uint32_t i;
+
+    if (d->n < 2) /* nothing to choose from: the state stays */
+        return d->n ? d->ids[0] : -1;
+    at = next_unit(&s->state);
+    for (i = 0; i + 1 < d->n && at >= d->p[i]; i++)
+        at -= d->p[i];
+    return d->ids[i];
+}
+
+static double p_of(const struct wd_sampler_dist *d, int32_t id)
+{
+    for (uint32_t i = 0; i < d->n; i++)
+        if (d->ids[i] == id)
+            return d->p[i];
+    return 0;
+}
+
+int32_t wd_sampler_verify(struct wd_sampler *s, const struct wd_sampler_dist *p, const struct wd_sampler_dist *q, int32_t draft)
+{
+    struct wd_sampler_dist rest = {0};
+    double sum = 0;
+
+    if (next_unit(&s->state) * (q ? p_of(q, draft) : 1) < p_of(p, draft))
+        return draft;
+    for (uint32_t i = 0; i < p->n; i++) {
+        double more = p->p[i] - (q ? p_of(q, p->ids[i]) : p->ids[i] == draft);
+
+        if (p->ids[i] == draft || !(more > 0))
+            continue;
+        rest.ids[rest.n] = p->ids[i];
+        sum += rest.p[rest.n++] = more;
+    }
+    /* By rounding alone: where q has all that p has, the draft is kept. */
+    if (rest.n == 0)
+        return wd_sampler_draw(s, p);
+    for (uint32_t i = 0; i < rest.n; i++)
+        rest.p[i] /= sum;
+    return wd_sampler_draw(s, &rest);
+}
+
+int32_t wd_sampler_next(struct wd_sampler *s, const float *logits, uint32_t n, const int32_t *suppress, uint32_t n_suppress)
+{
+    struct wd_sampler_dist d;
+
+    wd_sampler_distribution(s, logits, n, suppress, n_suppress, &d);
+    return wd_sampler_draw(s, &d);
 }

@@ -1,6 +1,7 @@
 /* pipeline/generate.c - one answer of the model: feed, verify the draft, decode on, stop. */
 #include "pipeline/generate.h"
 
+#include "model/drafter.h"
 #include "model/engine.h"
 #include "model/sampler.h"
 
@@ -45,6 +46,7 @@ static int pass(const struct wd_generate *g, const struct wd_span *spans, uint32
         .n_spans = n_spans,
         .n_logits = n_logits,
         .ret_logits = g->logits,
+        .ret_hidden = n_logits && g->drafter ? g->hidden : NULL,
         .probe = probe,
     };
 
@@ -88,11 +90,34 @@ int wd_generate_feed(const struct wd_generate *g, const struct wd_span *spans, u
     return n ? pass(g, now, n, 0, NULL, err) : 0;
 }
 
-/* Appends what the row at `logits` says. false: the answer ends here. */
-static bool take(const struct wd_generate *g, uint32_t row, uint32_t max_tokens, struct wd_answer *a)
+/* A draft token to be verified. */
+struct guess {
+    int32_t id;                      /* -1: none */
+    const struct wd_sampler_dist *q; /* what it was drawn from, NULL: it was not */
+};
+
+static struct wd_choice choose(const struct wd_generate *g, const float *logits, struct guess guess)
 {
     const struct wd_shape *s = wd_engine_shape(g->engine);
-    struct wd_choice c = wd_sampler_greedy(g->logits + (size_t)row * s->n_vocab, s->n_vocab, s->suppress, s->n_suppress);
+    struct wd_choice c = wd_sampler_greedy(logits, s->n_vocab, s->suppress, s->n_suppress);
+    struct wd_sampler_dist p;
+
+    if (!g->sampler || g->sampler->temperature <= 0)
+        return c;
+    wd_sampler_distribution(g->sampler, logits, s->n_vocab, s->suppress, s->n_suppress, &p);
+    if (guess.id >= 0 && p.n)
+        c.id = wd_sampler_verify(g->sampler, &p, guess.q, guess.id);
+    else
+        c.id = wd_sampler_draw(g->sampler, &p);
+    c.p = wd_sampler_probability(logits, s->n_vocab, s->suppress, s->n_suppress, c.id);
+    return c;
+}
+
+/* Appends what the row at `logits` says. false: the answer ends here. */
+static bool take(const struct wd_generate *g, uint32_t row, struct guess guess, uint32_t max_tokens, struct wd_answer *a)
+{
+    const struct wd_shape *s = wd_engine_shape(g->engine);
+    struct wd_choice c = choose(g, g->logits + (size_t)row * s->n_vocab, guess);
     uint32_t repeats;
 
     if (c.id < 0 || is_stop(s, c.id)) {
@@ -123,14 +148,27 @@ static uint32_t room_behind(const struct wd_generate *g, const struct wd_span *s
     return room;
 }
 
+/* How many guesses the next pass has room for, so that the answer ends where it would without any. */
+static uint32_t wanted(const struct wd_generate *g, const struct wd_answer *a, uint32_t max_tokens, uint32_t length)
+{
+    uint32_t most = max_tokens < WD_JOB_MAX_TOKENS ? max_tokens : WD_JOB_MAX_TOKENS;
+    uint32_t room = wd_decoder_capacity(g->decoder) - wd_decoder_position(g->decoder) - 2;
+
+    most = most > a->n ? most - a->n : 0;
+    length = length < most ? length : most;
+    length = length < room ? length : room;
+    return length < g->logit_rows - 1 ? length : g->logit_rows - 1;
+}
+
 int wd_generate_answer(const struct wd_generate *g, const struct wd_span *spans, uint32_t n_spans, uint32_t n_forced,
                        const int32_t *draft, uint32_t n_draft, uint32_t max_tokens, struct wd_answer *a, float *attention,
                        uint32_t first_frame, uint32_t frames, struct wd_err *err)
 {
     struct wd_span now[MAX_SPANS];
     struct wd_attention_probe probe = {.first = first_frame, .n = frames, .heads = g->heads, .n_heads = g->n_heads};
-    uint32_t drafted = 0, n, chunk, room, row, probe_at = 0;
-    bool first = true;
+    uint32_t drafted = 0, n, chunk, room, row, probe_at = 0, length = WD_DRAFTER_LEAST;
+    int32_t guesses[WD_DRAFTER_MOST];
+    bool first = true, guessed = false; /* the draft at hand is the drafter's */
     int r;
 
     if (n_spans + 2 > MAX_SPANS)
@@ -157,13 +195,17 @@ int wd_generate_answer(const struct wd_generate *g, const struct wd_span *spans,
         r = pass(g, now, n, chunk + 1, probe.ret ? &probe : NULL, err);
         if (r < 0)
             return r;
-        g->count->drafted += chunk;
+        *(guessed ? &g->count->guessed : &g->count->drafted) += chunk;
         for (row = 0; row <= chunk; row++) {
-            if (!take(g, row, max_tokens, a))
+            struct guess guess = {row < chunk ? draft[drafted + row] : -1, NULL};
+
+            if (guessed && g->sampler && row < chunk)
+                guess.q = wd_drafter_drawn_from(g->drafter, drafted + row);
+            if (!take(g, row, guess, max_tokens, a))
                 return 0;
             if (row == chunk || a->tokens[a->n - 1].id != draft[drafted + row])
                 break;
-            g->count->accepted++;
+            (*(guessed ? &g->count->guessed_right : &g->count->accepted))++;
         }
         if (row < chunk) {
             /* A draft token was wrong: forget it and what followed. */
@@ -172,10 +214,13 @@ int wd_generate_answer(const struct wd_generate *g, const struct wd_span *spans,
                 return r;
             n_draft = 0;
             drafted = 0;
+            length = WD_DRAFTER_LEAST;
         } else {
             drafted += chunk;
+            if (guessed && chunk)
+                length = length + 2 > WD_DRAFTER_MOST ? WD_DRAFTER_MOST : length + 2;
             /* The token that came behind this part of the draft may be the draft's next as well. */
-            if (drafted < n_draft && a->tokens[a->n - 1].id == draft[drafted]) {
+            if (!guessed && drafted < n_draft && a->tokens[a->n - 1].id == draft[drafted]) {
                 g->count->drafted++;
                 g->count->accepted++;
                 drafted++;
@@ -192,6 +237,13 @@ int wd_generate_answer(const struct wd_generate *g, const struct wd_span *spans,
         if (wd_decoder_position(g->decoder) + 2 > wd_decoder_capacity(g->decoder)) {
             a->end = WD_JOB_END_LIMIT;
             return 0;
+        }
+        guessed = g->drafter && drafted >= n_draft;
+        if (guessed) {
+            draft = guesses;
+            drafted = 0;
+            n_draft = wd_drafter_draft(g->drafter, g->decoder, a->tokens[a->n - 1].id, g->hidden + (size_t)row * wd_engine_shape(g->engine)->d_model,
+                                       wanted(g, a, max_tokens, length), g->sampler, guesses);
         }
     }
 }

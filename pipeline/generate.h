@@ -5,6 +5,8 @@
 #include "pipeline/job.h"
 
 struct wd_engine;
+struct wd_drafter;
+struct wd_sampler;
 
 struct wd_generate {
     struct wd_engine *engine;
@@ -14,10 +16,14 @@ struct wd_generate {
     uint32_t logit_rows;
     const uint16_t (*heads)[2];
     uint32_t n_heads;
+    struct wd_drafter *drafter; /* guesses on where the draft ends, NULL: a pass a token */
+    float *hidden;              /* [logit_rows][d_model], with a drafter */
+    struct wd_sampler *sampler; /* draws the tokens; NULL: greedy */
 };
 
-/* Feeds `spans` (what is fed ends with the forced tokens), then `draft`, accepts of the draft what greedy decoding would have said itself, and decodes
- * until a stop token, max_tokens or a loop. `answer` holds n_forced tokens already; what is new is appended. The decoder is left wherever it
+/* Feeds `spans` (what is fed ends with the forced tokens), then `draft`, accepts of the draft what decoding would have said itself, and decodes until a
+ * stop token, max_tokens or a loop, with what the drafter guesses in each pass. Greedy: neither draft nor drafter changes the answer. Sampled: neither
+ * changes how likely it is. `answer` holds n_forced tokens already; what is new is appended. The decoder is left wherever it
  * stands: rewind it. attention, if not NULL: row i, frames numbers: the attention of the row whose logits gave token i to positions
  * [first_frame, first_frame + frames). */
 int wd_generate_answer(const struct wd_generate *g, const struct wd_span *spans, uint32_t n_spans, uint32_t n_forced,

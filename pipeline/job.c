@@ -42,6 +42,8 @@ void wd_job_count_add(struct wd_job_count *to, const struct wd_job_count *c)
     to->decoded += c->decoded;
     to->drafted += c->drafted;
     to->accepted += c->accepted;
+    to->guessed += c->guessed;
+    to->guessed_right += c->guessed_right;
     to->passes += c->passes;
     to->prints += c->prints;
     to->busy_ns += c->busy_ns;

@@ -61,7 +61,8 @@ struct wd_job_count {
     uint64_t prompt_tokens;  /* instruction and closing tokens */
     uint64_t forced;         /* settled tokens fed again in a tick */
     uint64_t decoded;        /* tokens that cost a pass of their own */
-    uint64_t drafted, accepted;
+    uint64_t drafted, accepted;       /* of the hypothesis before */
+    uint64_t guessed, guessed_right;  /* by the drafter */
     uint64_t passes;
     uint64_t prints;
     int64_t busy_ns;

@@ -36,6 +36,7 @@ struct wd_worker {
     pthread_t thread;
     pthread_mutex_t between; /* held while a job runs: lanes are made and freed outside */
     float *logits;
+    float *hidden; /* [logit_rows][d_model], with a drafter */
     uint32_t logit_rows;
 
     /* Loop thread. */
@@ -114,7 +115,17 @@ static int run_prints(struct wd_worker *w, struct wd_job *job, struct wd_err *er
 
 static struct wd_generate generate_of(struct wd_worker *w, struct wd_job *job)
 {
-    return (struct wd_generate){w->engine, job->lane->decoder, &job->count, w->logits, w->logit_rows, job->heads, job->n_heads};
+    return (struct wd_generate){
+        .engine = w->engine,
+        .decoder = job->lane->decoder,
+        .count = &job->count,
+        .logits = w->logits,
+        .logit_rows = w->logit_rows,
+        .heads = job->heads,
+        .n_heads = job->n_heads,
+        .drafter = wd_engine_drafter(w->engine),
+        .hidden = w->hidden,
+    };
 }
 
 static int run_sound(struct wd_worker *w, struct wd_job *job, struct wd_err *err)
@@ -248,6 +259,7 @@ static void worker_free(struct wd_worker *w)
     wd_voice_scratch_free(w->voice_scratch);
     pthread_mutex_destroy(&w->between);
     free(w->logits);
+    free(w->hidden);
     free(w);
 }
 
@@ -266,8 +278,10 @@ int wd_worker_new(uv_loop_t *loop, struct wd_engine *engine, const struct wd_voi
     w->logit_rows = LOGIT_BYTES / (vocab * (uint32_t)sizeof(float));
     w->logit_rows = w->logit_rows < 2 ? 2 : w->logit_rows > MAX_LOGIT_ROWS ? MAX_LOGIT_ROWS : w->logit_rows;
     w->logits = malloc((size_t)w->logit_rows * vocab * sizeof *w->logits);
+    if (wd_engine_drafter(engine))
+        w->hidden = malloc((size_t)w->logit_rows * wd_engine_shape(engine)->d_model * sizeof *w->hidden);
     pthread_mutex_init(&w->between, NULL);
-    r = w->logits ? wd_queue_new(sizeof(struct wd_job *), 2, &w->jobs, err)
+    r = w->logits && (w->hidden || !wd_engine_drafter(engine)) ? wd_queue_new(sizeof(struct wd_job *), 2, &w->jobs, err)
                   : wd_err_set(err, -ENOMEM, "engine thread: out of memory");
     if (r == 0 && voice)
         r = wd_voice_scratch_new(voice, &w->voice_scratch, err);

@@ -89,7 +89,7 @@ static void begin(struct answer_of *a, uint32_t logit_rows)
     memset(a, 0, sizeof *a);
     a->logits = malloc((size_t)logit_rows * wd_engine_shape(engine)->n_vocab * sizeof *a->logits);
     a->answer = calloc(1, sizeof *a->answer);
-    a->g = (struct wd_generate){engine, decoder(), &a->count, a->logits, logit_rows, NULL, 0};
+    a->g = (struct wd_generate){.engine = engine, .decoder = decoder(), .count = &a->count, .logits = a->logits, .logit_rows = logit_rows};
 }
 
 static void finish(struct answer_of *a)

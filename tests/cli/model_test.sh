@@ -34,6 +34,10 @@ check "show a file as JSON" 0 "$witness" model show --json "$nano"
 says out '"parameters": 7304454'
 says out '"vision": true'
 python3 -c 'import json, sys; json.load(open(sys.argv[1]))' "$dir/out" || { echo "not ok: no JSON"; failed=1; }
+check "show with a drafter that is not there" 66 "$witness" model show nano --drafter "$dir/absent.gguf"
+says err "absent.gguf"
+check "show with a drafter that is none" 65 "$witness" model show nano --drafter "$nano"
+says err "expected a drafter"
 check "show nothing" 64 "$witness" model show
 check "show with an unknown option" 64 "$witness" model show --yaml nano
 check "help" 0 "$witness" model show --help

@@ -188,6 +188,7 @@ static void the_first_configuration_is_read_literally(void **state)
     assert_string_equal(c->model.path, "nano");
     assert_int_equal(c->model.threads, 0);
     assert_null(c->model.mmproj);
+    assert_string_equal(c->model.drafter, "none");
     assert_int_equal(c->n_streams, 1);
     assert_string_equal(c->streams[0].name, "room");
     assert_string_equal(c->streams[0].language, "en");
@@ -392,6 +393,8 @@ static void a_file_that_is_not_there_is_told_with_its_place(void **state)
             "of a shipped model, got 'no/such.gguf'");
     refused("model: {mmproj: /no/such.gguf}\n" STREAM,
             "w.yaml:1:17: mmproj: no such file '/no/such.gguf'");
+    refused("model: {drafter: /no/such.gguf}\n" STREAM,
+            "w.yaml:1:18: drafter: no such file '/no/such.gguf'");
     refused("model: {prompts: /no/such.yaml}\n" STREAM,
             "w.yaml:1:18: prompts: no such file '/no/such.yaml'");
     refused("streams: [{name: a, source: http://h, prompts: nowhere}]\n",
@@ -456,6 +459,7 @@ static void the_document_holds_every_key(void **state)
 {
     static const char *const keys[] = {
         "\nstreams:",       "\nsinks:",           "\n  path: ",         "\n  mmproj: ",
+        "\n  drafter: ",
         "\n  threads: ",    "\n  kernels: ",      "\n  prompts: ",      "\n  name: ",
         "\n  language: ",   "\n  partials: ",     "\n  speakers: ",     "\n  source:",
         "\n      url: ",    "\n      realtime: ", "\n      device: ",   "\n    max_s: ",

@@ -53,15 +53,15 @@ static uint64_t mix(uint64_t z)
     return z ^ (z >> 31);
 }
 
-static float value(uint64_t key, uint64_t i, const struct tensor *t)
+float wd_checkpoint_value(uint64_t key, uint64_t i, double mean, double std)
 {
     float x = (float)(mix(key + (i + 1) * UINT64_C(0x9e3779b97f4a7c15)) >> 40);
     uint32_t u;
 
     x *= 0x1p-23f;
     x -= 1.0f;
-    x *= (float)(t->std * sqrt(3.0));
-    x += (float)t->mean;
+    x *= (float)(std * sqrt(3.0));
+    x += (float)mean;
     memcpy(&u, &x, sizeof u);
     u += ((u >> 16) & 1) + 0x7fff;
     u &= 0xffff0000;
@@ -69,13 +69,13 @@ static float value(uint64_t key, uint64_t i, const struct tensor *t)
     return x;
 }
 
-static uint64_t key_of(const struct preset *p, const char *name)
+uint64_t wd_checkpoint_key(uint64_t seed, const char *name)
 {
     uint64_t h = UINT64_C(0xcbf29ce484222325);
 
     for (; *name; name++)
         h = (h ^ (unsigned char)*name) * UINT64_C(0x100000001b3);
-    return h ^ mix(p->seed);
+    return h ^ mix(seed);
 }
 
 /* ---- which tensors there are ---- */
@@ -189,10 +189,10 @@ static uint64_t source_index(const struct tensor *t, uint64_t i)
 
 static void put_values(FILE *f, const struct preset *p, const struct tensor *t, bool hf)
 {
-    uint64_t key = key_of(p, t->hf), n = count(t);
+    uint64_t key = wd_checkpoint_key(p->seed, t->hf), n = count(t);
 
     for (uint64_t i = 0; i < n; i++) {
-        float x = value(key, hf ? i : source_index(t, i), t);
+        float x = wd_checkpoint_value(key, hf ? i : source_index(t, i), t->mean, t->std);
 
         fwrite(&x, sizeof x, 1, f);
     }

@@ -190,6 +190,68 @@ static void top_p_leaves_the_fewest_that_fill_it(void **state)
     assert_true(chi_square(&s, NULL, 0, p) < CHI);
 }
 
+/* Drafts drawn from q, verified: what comes out is p's, and as often as can be the draft. */
+static void verified_drafts_come_as_often_as_p_says_whatever_q_is(void **state)
+{
+    struct wd_sampler s = {.temperature = 1, .top_k = N, .top_p = 1, .state = 11};
+    struct wd_sampler_dist p, q[4] = {{.n = 0}};
+    const unsigned draws = 20000;
+
+    (void)state;
+    wd_sampler_distribution(&s, logits, N, NULL, 0, &p);
+    q[0] = p;
+    for (uint32_t i = 0; i < N; i++) { /* the likeliest last */
+        q[1].ids[i] = p.ids[i];
+        q[1].p[i] = p.p[N - 1 - i];
+    }
+    q[1].n = N;
+    q[2] = (struct wd_sampler_dist){.n = 2, .ids = {p.ids[2], N + 5}, .p = {0.5, 0.5}}; /* one of them p never says */
+    q[3] = (struct wd_sampler_dist){.n = 1, .ids = {p.ids[1]}, .p = {1}};
+    for (int k = 0; k < 5; k++) {
+        const struct wd_sampler_dist *from = k < 4 ? &q[k] : &q[3];
+        unsigned count[N] = {0}, kept = 0;
+        double x = 0, most = 0;
+
+        for (unsigned i = 0; i < draws; i++) {
+            int32_t draft = wd_sampler_draw(&s, from), id = wd_sampler_verify(&s, &p, k < 4 ? from : NULL, draft);
+
+            assert_in_range(id, 0, N - 1);
+            count[id]++;
+            kept += id == draft;
+        }
+        for (uint32_t i = 0; i < N; i++) {
+            x += pow(count[p.ids[i]] - p.p[i] * draws, 2) / (p.p[i] * draws);
+            for (uint32_t m = 0; m < from->n; m++)
+                if (from->ids[m] == p.ids[i])
+                    most += p.p[i] < from->p[m] ? p.p[i] : from->p[m];
+        }
+        assert_true(x < CHI);
+        assert_true(fabs(kept - most * draws) < 4 * sqrt(draws * 0.25) + 1);
+        assert_true(k != 0 || kept == draws);
+    }
+}
+
+static void a_distribution_is_what_is_drawn_from(void **state)
+{
+    struct wd_sampler s = {.temperature = 0.8f, .top_k = 5, .top_p = 0.9f, .state = 5}, cold = {.temperature = 0, .top_k = 5, .top_p = 1};
+    struct wd_sampler_dist d;
+    double sum = 0;
+
+    (void)state;
+    wd_sampler_distribution(&s, logits, N, NULL, 0, &d);
+    assert_in_range(d.n, 2, 5);
+    for (uint32_t i = 0; i < d.n; i++) {
+        sum += d.p[i];
+        assert_true(i == 0 || d.p[i] <= d.p[i - 1]);
+    }
+    assert_true(fabs(sum - 1) < 1e-12);
+    wd_sampler_distribution(&cold, logits, N, NULL, 0, &d);
+    assert_int_equal(d.n, 1);
+    assert_int_equal(d.ids[0], 5);
+    d.n = 0;
+    assert_int_equal(wd_sampler_draw(&s, &d), -1);
+}
+
 static void the_best_alone_is_greedy(void **state)
 {
     struct wd_sampler k = {.temperature = 5, .top_k = 1, .top_p = 1, .state = 1},
@@ -254,6 +316,8 @@ int main(void)
         cmocka_unit_test(tokens_come_as_often_as_the_temperature_says),
         cmocka_unit_test(top_k_leaves_the_k_best_that_are_allowed),
         cmocka_unit_test(top_p_leaves_the_fewest_that_fill_it),
+        cmocka_unit_test(verified_drafts_come_as_often_as_p_says_whatever_q_is),
+        cmocka_unit_test(a_distribution_is_what_is_drawn_from),
         cmocka_unit_test(the_best_alone_is_greedy),
         cmocka_unit_test(a_seed_says_everything),
         cmocka_unit_test(a_top_k_beyond_the_room_is_the_most_there_is_room_for),

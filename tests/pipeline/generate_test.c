@@ -1,14 +1,19 @@
 /* tests/pipeline/generate_test.c - where an answer ends, what is forced and drafted, how long inputs are fed. The recorded answers: tests/nano_test.c. */
 #include "pipeline/generate.h"
 
+#include "model/drafter.h"
+#include "model/sampler.h"
 #include "model/tokenizer.h"
 #include "pipeline/prompt.h"
+#include "tests/golden/drafter.h"
 #include "tests/model/small_model.h"
 #include "tests/pipeline/nano.h"
 
 #include <errno.h>
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -58,7 +63,7 @@ static void begin(uint32_t capacity)
         fail_msg("%s", err.text);
     memset(&counted, 0, sizeof counted);
     memset(&answer, 0, sizeof answer);
-    g = (struct wd_generate){nano.engine, d, &counted, logits, LOGIT_ROWS, heads, 2};
+    g = (struct wd_generate){.engine = nano.engine, .decoder = d, .count = &counted, .logits = logits, .logit_rows = LOGIT_ROWS, .heads = heads, .n_heads = 2};
 }
 
 static void end(void)
@@ -289,7 +294,8 @@ static void an_answer_that_repeats_itself_is_cut_where_it_does(void **state)
     assert_int_equal(wd_decoder_new(e, 1100, 1100, &d, NULL), 0);
     memset(&counted, 0, sizeof counted);
     memset(&answer, 0, sizeof answer);
-    g = (struct wd_generate){e, d, &counted, malloc(LOGIT_ROWS * wd_engine_shape(e)->n_vocab * sizeof(float)), LOGIT_ROWS, NULL, 0};
+    g = (struct wd_generate){.engine = e, .decoder = d, .count = &counted, .logit_rows = LOGIT_ROWS};
+    g.logits = malloc(LOGIT_ROWS * wd_engine_shape(e)->n_vocab * sizeof(float));
     assert_int_equal(wd_generate_answer(&g, &span, 1, 0, NULL, 0, WD_JOB_MAX_TOKENS, &answer, NULL, 0, 0, NULL), 0);
     assert_int_equal(answer.end, WD_JOB_END_LOOP);
     assert_true(answer.n < 500);
@@ -319,6 +325,207 @@ static void yes_and_no_share_one(void **state)
     end();
 }
 
+/* ---- a drafter: that of the checkpoint tiny, which is right now and then ---- */
+
+static char tiny[64], guesser[64];
+static struct wd_engine *drafting;
+static struct wd_sampler sampler;
+
+static void open_drafting(void)
+{
+    struct wd_engine_opts opts = {.n_threads = 2, .max_rows = 64, .drafter = guesser};
+    struct wd_err err = {0};
+
+    wd_small_write("tiny", true, tiny);
+    snprintf(guesser, sizeof guesser, "/tmp/witnessd-drafter-XXXXXX");
+    assert_non_null(mkdtemp(guesser));
+    assert_int_equal(wd_checkpoint_write_drafter("tiny", guesser, true, &err), 0);
+    if (wd_engine_open(tiny, &opts, &drafting, &err) < 0)
+        fail_msg("%s", err.text);
+}
+
+static void close_drafting(void)
+{
+    wd_engine_free(drafting);
+    wd_small_remove(tiny);
+    wd_small_remove(guesser);
+}
+
+static void begin_drafting(bool guesses, uint32_t capacity)
+{
+    const struct wd_shape *s = wd_engine_shape(drafting);
+
+    memset(&counted, 0, sizeof counted);
+    g = (struct wd_generate){.engine = drafting, .count = &counted, .logit_rows = LOGIT_ROWS};
+    assert_int_equal(wd_decoder_new(drafting, capacity, capacity, &g.decoder, NULL), 0);
+    g.logits = malloc(LOGIT_ROWS * s->n_vocab * sizeof *g.logits);
+    g.hidden = malloc(LOGIT_ROWS * s->d_model * sizeof *g.hidden);
+    g.drafter = guesses ? wd_engine_drafter(drafting) : NULL;
+}
+
+static void end_drafting(void)
+{
+    free(g.logits);
+    free(g.hidden);
+    wd_decoder_free(g.decoder);
+}
+
+/* The answer to a prompt, from the context's beginning. */
+static void answer_to(uint64_t seed, const int32_t *draft, uint32_t n_draft, uint32_t max_tokens)
+{
+    int32_t ids[12];
+    struct wd_span span = tokens(ids, 12);
+    struct wd_err err = {0};
+
+    wd_small_ids(seed, ids, 12);
+    memset(&answer, 0, offsetof(struct wd_answer, yes));
+    assert_int_equal(wd_decoder_rewind(g.decoder, 0, NULL), 0);
+    if (wd_generate_answer(&g, &span, 1, 0, draft, n_draft, max_tokens, &answer, NULL, 0, 0, &err) < 0)
+        fail_msg("%s", err.text);
+}
+
+static void the_greedy_answer_is_the_same_with_a_drafter_and_takes_fewer_passes(void **state)
+{
+    uint64_t passes[2] = {0, 0}, right = 0, wrong = 0;
+
+    (void)state;
+    open_drafting();
+    for (uint64_t seed = 1; seed <= 12; seed++)
+        for (uint32_t capacity = 24; capacity <= 200; capacity = capacity < 40 ? capacity + 1 : 5 * capacity) {
+            static struct wd_answer plain;
+            int32_t draft[9];
+
+            begin_drafting(false, capacity);
+            answer_to(seed, NULL, 0, 60);
+            plain = answer;
+            passes[0] += counted.passes;
+            assert_int_equal(counted.guessed, 0);
+            end_drafting();
+            begin_drafting(true, capacity);
+            /* Alone; behind a hypothesis that is right; behind one that is wrong from its fifth token on; to the last token allowed. */
+            for (int kind = 0; kind < 4; kind++) {
+                uint32_t n = kind == 0 || plain.n < 9 ? 0 : 9, most = kind == 3 && plain.n > 3 ? plain.n - 3 : 60;
+
+                for (uint32_t i = 0; i < n; i++)
+                    draft[i] = plain.tokens[i].id + (kind == 2 && i >= 4);
+                memset(&counted, 0, sizeof counted);
+                answer_to(seed, draft, n, most);
+                passes[1] += kind == 0 ? counted.passes : 0;
+                right += counted.guessed_right;
+                wrong += counted.guessed - counted.guessed_right;
+                /* A hypothesis may be what fills the context: then the answer is a token longer. */
+                if (kind == 0)
+                    assert_int_equal(answer.n, plain.n);
+                if (capacity > 40 && kind < 3)
+                    assert_int_equal(answer.end, plain.end);
+                if (capacity > 40)
+                    assert_int_equal(answer.n, most < plain.n ? most : plain.n);
+                for (uint32_t i = 0; i < answer.n && i < plain.n; i++)
+                    assert_int_equal(answer.tokens[i].id, plain.tokens[i].id);
+            }
+            end_drafting();
+        }
+    assert_true(right > 100 && wrong > 100);
+    assert_true(passes[1] * 10 < passes[0] * 9);
+    close_drafting();
+}
+
+/* Exactly: the probabilities of all answers of three tokens, each token one of three. */
+#define TOP 3
+#define PATHS (TOP * TOP * TOP)
+
+struct path {
+    int32_t ids[3];
+    double p;
+};
+
+static void all_paths(uint64_t seed, struct path *ret)
+{
+    const struct wd_shape *s = wd_engine_shape(drafting);
+    struct wd_sampler_dist d[3];
+    int32_t ids[12], at[3];
+    float *z = malloc(s->n_vocab * sizeof *z);
+    size_t n = 0;
+
+    wd_small_ids(seed, ids, 12);
+    assert_int_equal(wd_decoder_rewind(g.decoder, 0, NULL), 0);
+    assert_int_equal(wd_small_feed(drafting, g.decoder, ids, 12, z), 0);
+    wd_sampler_distribution(&sampler, z, s->n_vocab, s->suppress, s->n_suppress, &d[0]);
+    for (int a = 0; a < TOP; a++) {
+        at[0] = d[0].ids[a];
+        assert_int_equal(wd_small_feed(drafting, g.decoder, &at[0], 1, z), 0);
+        wd_sampler_distribution(&sampler, z, s->n_vocab, s->suppress, s->n_suppress, &d[1]);
+        for (int b = 0; b < TOP; b++) {
+            at[1] = d[1].ids[b];
+            assert_int_equal(wd_small_feed(drafting, g.decoder, &at[1], 1, z), 0);
+            wd_sampler_distribution(&sampler, z, s->n_vocab, s->suppress, s->n_suppress, &d[2]);
+            for (int c = 0; c < TOP; c++)
+                ret[n++] = (struct path){{at[0], at[1], d[2].ids[c]}, d[0].p[a] * d[1].p[b] * d[2].p[c]};
+            assert_int_equal(wd_decoder_rewind(g.decoder, 13, NULL), 0);
+        }
+        assert_int_equal(wd_decoder_rewind(g.decoder, 12, NULL), 0);
+    }
+    free(z);
+}
+
+/* Pearson's statistic of as many answers, against what all_paths() says. */
+static double statistic(uint64_t seed, const struct path *paths, const int32_t *draft, uint32_t n_draft, unsigned draws)
+{
+    unsigned count[PATHS] = {0};
+    double x = 0;
+
+    for (unsigned i = 0; i < draws; i++) {
+        size_t k = 0;
+
+        answer_to(seed, draft, n_draft, 3);
+        assert_int_equal(answer.n, 3);
+        while (k < PATHS && (paths[k].ids[0] != answer.tokens[0].id || paths[k].ids[1] != answer.tokens[1].id ||
+                             paths[k].ids[2] != answer.tokens[2].id))
+            k++;
+        assert_in_range(k, 0, PATHS - 1);
+        count[k]++;
+    }
+    for (size_t k = 0; k < PATHS; k++)
+        x += pow(count[k] - draws * paths[k].p, 2) / (draws * paths[k].p);
+    return x;
+}
+
+static void sampled_answers_are_as_likely_with_a_drafter_as_without(void **state)
+{
+    struct path paths[PATHS];
+    double sum = 0;
+
+    (void)state;
+    open_drafting();
+    sampler = (struct wd_sampler){.temperature = 6, .top_k = TOP, .top_p = 1, .state = 77};
+    for (int guesses = 0; guesses < 2; guesses++) {
+        int32_t draft[3];
+
+        begin_drafting(guesses, 64);
+        g.sampler = &sampler;
+        all_paths(3, paths);
+        sum = 0;
+        for (size_t k = 0; k < PATHS; k++) {
+            sum += paths[k].p;
+            assert_true(paths[k].p * 3000 > 5); /* so that the statistic means something */
+        }
+        assert_true(fabs(sum - 1) < 1e-9);
+        /* 54.05: what chance exceeds once in a thousand, with 26 degrees of freedom; the seeds are fixed. */
+        assert_true(statistic(3, paths, NULL, 0, 3000) < 54.05);
+        if (guesses) {
+            assert_true(counted.guessed > 1000 && counted.guessed_right > 100 && counted.guessed_right < counted.guessed);
+            print_message("of %u sampled guesses %u were right\n", (unsigned)counted.guessed, (unsigned)counted.guessed_right);
+        }
+        /* A hypothesis, likely or not, changes nothing either. */
+        memcpy(draft, paths[0].ids, sizeof draft);
+        draft[2] = 700;
+        assert_true(statistic(3, paths, draft, 3, 3000) < 54.05);
+        assert_true(counted.accepted > 500);
+        end_drafting();
+    }
+    close_drafting();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -331,6 +538,8 @@ int main(void)
         cmocka_unit_test(forced_tokens_begin_the_answer_and_everything_looks_at_the_sound),
         cmocka_unit_test(an_answer_that_repeats_itself_is_cut_where_it_does),
         cmocka_unit_test(yes_and_no_share_one),
+        cmocka_unit_test(the_greedy_answer_is_the_same_with_a_drafter_and_takes_fewer_passes),
+        cmocka_unit_test(sampled_answers_are_as_likely_with_a_drafter_as_without),
     };
 
     return cmocka_run_group_tests(tests, open_model, close_model);
