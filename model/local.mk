@@ -49,6 +49,9 @@ endif
 EXTRA_PROGRAMS = tools/bench_linear
 tools_bench_linear_SOURCES = tools/bench_linear.c
 tools_bench_linear_LDADD = $(MODEL_LIBS) $(MODEL_SYSLIBS)
+EXTRA_PROGRAMS += tools/bench_tokenizer
+tools_bench_tokenizer_SOURCES = tools/bench_tokenizer.c tests/model/many_scripts.h tests/model/many_scripts.c
+tools_bench_tokenizer_LDADD = $(MODEL_LIBS) $(MODEL_SYSLIBS)
 
 # The decoder, in the order in which a pass goes through it.
 libmodel_a_SOURCES += \

@@ -171,12 +171,13 @@ int wd_tokenizer_alloc_merges(struct wd_tokenizer *t, const char *name, uint64_t
                           (unsigned long long)n, WD_MERGES_MAX);
     n_slots = slots(n);
     t->merges = malloc(n_slots * sizeof *t->merges);
-    t->joints = calloc(n_slots, sizeof *t->joints);
-    if (!t->merges || !t->joints)
+    t->pairs = calloc((size_t)1 << (WD_PAIR_BITS - 6), sizeof *t->pairs);
+    t->joints = calloc((size_t)1 << (WD_JOINT_BITS - 6), sizeof *t->joints);
+    if (!t->merges || !t->pairs || !t->joints)
         return no_memory(name, err);
     for (uint32_t k = 0; k < n_slots; k++)
         t->merges[k].left = WD_MERGE_NONE;
-    t->merges_mask = t->joints_mask = n_slots - 1;
+    t->merges_mask = n_slots - 1;
     return 0;
 }
 
@@ -185,8 +186,8 @@ static uint32_t merge_slot(const struct wd_tokenizer *t, uint32_t left, uint32_t
     return (uint32_t)mix(((uint64_t)left << 32 | right) ^ t->seed) & t->merges_mask;
 }
 
-const struct wd_merge *wd_tokenizer_merge(const struct wd_tokenizer *t, uint32_t left,
-                                          uint32_t right)
+const struct wd_merge *wd_tokenizer_find_merge(const struct wd_tokenizer *t, uint32_t left,
+                                               uint32_t right)
 {
     uint32_t k = merge_slot(t, left, right);
 
@@ -194,21 +195,6 @@ const struct wd_merge *wd_tokenizer_merge(const struct wd_tokenizer *t, uint32_t
         if (t->merges[k].left == left && t->merges[k].right == right)
             return &t->merges[k];
     return NULL;
-}
-
-/* The slot of this joint, or the free one where it would go. */
-static uint32_t joint_slot(const struct wd_tokenizer *t, uint64_t joint)
-{
-    uint32_t k = (uint32_t)mix(joint ^ t->seed) & t->joints_mask;
-
-    while (t->joints[k] && t->joints[k] != joint)
-        k = (k + 1) & t->joints_mask;
-    return k;
-}
-
-bool wd_tokenizer_joins(const struct wd_tokenizer *t, uint32_t a, uint32_t b)
-{
-    return t->joints[joint_slot(t, ((uint64_t)a << 32 | b) + 1)] != 0;
 }
 
 /* First and last code point. Pieces that take part in a merge must be UTF-8. */
@@ -225,6 +211,11 @@ static bool ends(const char *s, size_t len, uint32_t *ret_first, uint32_t *ret_l
     return len > 0;
 }
 
+static void set_bit(uint64_t *bits, uint64_t k)
+{
+    bits[k / 64] |= (uint64_t)1 << (k % 64);
+}
+
 int wd_tokenizer_add_merge(struct wd_tokenizer *t, const char *name, uint32_t rank,
                            const char *left, size_t left_len, const char *right, size_t right_len,
                            struct wd_err *err)
@@ -232,7 +223,6 @@ int wd_tokenizer_add_merge(struct wd_tokenizer *t, const char *name, uint32_t ra
     char both[2 * WD_PIECE_MAX];
     int32_t l = -1, r = -1, id = -1;
     uint32_t first, last, from, to, k;
-    uint64_t joint;
 
     if (left_len <= WD_PIECE_MAX && right_len <= WD_PIECE_MAX) {
         memcpy(both, left, left_len);
@@ -254,8 +244,8 @@ int wd_tokenizer_add_merge(struct wd_tokenizer *t, const char *name, uint32_t ra
             break; /* the later one counts */
     t->merges[k] = (struct wd_merge){
         .left = (uint32_t)l, .right = (uint32_t)r, .rank = rank, .id = (uint32_t)id};
-    joint = ((uint64_t)last << 32 | from) + 1;
-    t->joints[joint_slot(t, joint)] = joint;
+    set_bit(t->pairs, wd_tokenizer_bit(t, (uint32_t)l, (uint32_t)r, WD_PAIR_BITS));
+    set_bit(t->joints, wd_tokenizer_bit(t, last, from, WD_JOINT_BITS));
     return 0;
 }
 
@@ -357,6 +347,7 @@ struct wd_tokenizer *wd_tokenizer_free(struct wd_tokenizer *t)
     free(t->flags);
     free(t->pieces);
     free(t->merges);
+    free(t->pairs);
     free(t->joints);
     free(t->pages);
     free(t->trie);

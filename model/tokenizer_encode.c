@@ -2,7 +2,8 @@
  *
  * Merging cannot cross between two code points where no merge has the one at its left's end and the
  * other at its right's beginning. So text is cut at all such places (in practice: between words)
- * and each piece is merged alone; the result is the same as for the whole. */
+ * and each piece is merged alone; the result is the same as for the whole. In a longer text what merging
+ * made of such a piece is remembered. */
 #include "model/tokenizer_parts.h"
 #include "base/utf8.h"
 
@@ -14,13 +15,26 @@
 #define ON_STACK 512
 #define METASPACE 0x2581u
 
+/* What merging made of a short stretch of text. */
+#define WORDS 4096
+#define WORDS_FROM 2048 /* bytes of text from which remembering pays */
+#define WORD_BYTES 32
+#define WORD_IDS 7
+struct word {
+    char key[WORD_BYTES]; /* zeros behind `len` bytes */
+    uint32_t ids[WORD_IDS];
+    unsigned char len, n; /* len 0: none */
+};
+_Static_assert(sizeof(struct word) == 64, "one line of the processor's cache");
+
 struct encoder {
     const struct wd_tokenizer *t;
     int32_t *ids;
     size_t cap;
     int64_t n;
     bool after_unk; /* unknown characters in a row are one token */
-    uint32_t *syms; /* the stretch being collected */
+    struct word *words; /* [WORDS] what was merged before; NULL: the text is short */
+    uint32_t *syms;     /* the stretch being collected */
     size_t n_syms, cap_syms;
     uint32_t stack[ON_STACK];
 };
@@ -49,46 +63,52 @@ static void emit_unknown(struct encoder *e, const char *utf8, size_t n)
     e->after_unk = false;
 }
 
-static uint32_t rank_of(const struct wd_tokenizer *t, uint32_t left, uint32_t right)
+/* The merge of two neighbours, as it was found: its rank, WD_MERGE_NONE if there is none, and what
+ * they become. */
+struct step {
+    uint32_t rank, id;
+};
+
+static struct step step_of(const struct wd_tokenizer *t, uint32_t left, uint32_t right)
 {
     const struct wd_merge *m = wd_tokenizer_merge(t, left, right);
 
-    return m ? m->rank : WD_MERGE_NONE;
+    return m ? (struct step){m->rank, m->id} : (struct step){WD_MERGE_NONE, 0};
 }
 
-static void merge_short(struct encoder *e)
+/* Merges s [n] in place; returns how many are left. */
+static size_t merge_short(const struct wd_tokenizer *t, uint32_t *s, size_t n)
 {
-    const struct wd_tokenizer *t = e->t;
-    uint32_t rank[SHORT], *s = e->syms;
-    size_t n = e->n_syms;
+    struct step step[SHORT];
 
     for (size_t i = 0; i + 1 < n; i++)
-        rank[i] = rank_of(t, s[i], s[i + 1]);
+        step[i] = step_of(t, s[i], s[i + 1]);
     while (n > 1) {
         size_t best = 0;
 
         for (size_t i = 1; i + 1 < n; i++)
-            if (rank[i] < rank[best])
+            if (step[i].rank < step[best].rank)
                 best = i;
-        if (rank[best] == WD_MERGE_NONE)
+        if (step[best].rank == WD_MERGE_NONE)
             break;
-        s[best] = wd_tokenizer_merge(t, s[best], s[best + 1])->id;
+        s[best] = step[best].id;
         n--;
-        memmove(s + best + 1, s + best + 2, (n - best - 1) * sizeof *s);
-        if (best + 1 < n) {
-            memmove(rank + best + 1, rank + best + 2, (n - best - 2) * sizeof *rank);
-            rank[best] = rank_of(t, s[best], s[best + 1]);
+        for (size_t i = best + 1; i < n; i++) {
+            s[i] = s[i + 1];
+            step[i - 1] = step[i];
         }
+        if (best + 1 < n)
+            step[best] = step_of(t, s[best], s[best + 1]);
         if (best > 0)
-            rank[best - 1] = rank_of(t, s[best - 1], s[best]);
+            step[best - 1] = step_of(t, s[best - 1], s[best]);
     }
-    for (size_t i = 0; i < n; i++)
-        emit(e, (int32_t)s[i]);
+    return n;
 }
 
-/* A symbol in a list; `rank` is that of merging it with its right neighbour. */
+/* A symbol in a list, and the merge with its right neighbour. */
 struct node {
-    uint32_t id, prev, next, rank;
+    uint32_t id, prev, next;
+    struct step step;
 };
 
 #define NOWHERE UINT32_MAX
@@ -143,9 +163,11 @@ static void rank_node(const struct wd_tokenizer *t, struct node *nodes, uint32_t
 {
     struct node *a = &nodes[i];
 
-    a->rank = a->next == NOWHERE ? WD_MERGE_NONE : rank_of(t, a->id, nodes[a->next].id);
-    if (a->rank != WD_MERGE_NONE)
-        heap_push(h, (uint64_t)a->rank << 32 | i);
+    a->step.rank = WD_MERGE_NONE;
+    if (a->next != NOWHERE)
+        a->step = step_of(t, a->id, nodes[a->next].id);
+    if (a->step.rank != WD_MERGE_NONE)
+        heap_push(h, (uint64_t)a->step.rank << 32 | i);
 }
 
 static int merge_long(struct encoder *e)
@@ -171,12 +193,12 @@ static int merge_long(struct encoder *e)
         uint32_t i = (uint32_t)top, gone;
         struct node *a = &nodes[i];
 
-        if (a->rank != (uint32_t)(top >> 32)) /* merged away, or its neighbour changed */
+        if (a->step.rank != (uint32_t)(top >> 32)) /* merged away, or its neighbour changed */
             continue;
         gone = a->next;
-        a->id = wd_tokenizer_merge(t, a->id, nodes[gone].id)->id;
+        a->id = a->step.id;
         a->next = nodes[gone].next;
-        nodes[gone].rank = WD_MERGE_NONE;
+        nodes[gone].step.rank = WD_MERGE_NONE;
         if (a->next != NOWHERE)
             nodes[a->next].prev = i;
         rank_node(t, nodes, i, &h);
@@ -190,19 +212,62 @@ static int merge_long(struct encoder *e)
     return 0;
 }
 
-static int flush(struct encoder *e)
+static struct word *word_slot(const struct encoder *e, const struct word *key)
+{
+    uint64_t part[sizeof key->key / 8], h = e->t->seed;
+
+    memcpy(part, key->key, sizeof key->key);
+    for (size_t i = 0; i < sizeof part / sizeof *part; i++) {
+        h = (h ^ part[i]) * 0x9e3779b97f4a7c15u;
+        h ^= h >> 32;
+    }
+    return &e->words[h % WORDS];
+}
+
+/* A stretch of text [len] whose symbols are collected. Text repeats its words: those merged before
+ * are kept, each where its hash says, until another takes the place. */
+static void merge_word(struct encoder *e, const char *text, size_t len)
+{
+    struct word now = {.len = (unsigned char)len}, *w;
+    size_t n;
+
+    memcpy(now.key, text, len);
+    w = word_slot(e, &now);
+    if (w->len != len || memcmp(w->key, now.key, sizeof now.key)) {
+        n = merge_short(e->t, e->syms, e->n_syms);
+        if (n > WORD_IDS) {
+            for (size_t i = 0; i < n; i++)
+                emit(e, (int32_t)e->syms[i]);
+            return;
+        }
+        now.n = (unsigned char)n;
+        memcpy(now.ids, e->syms, n * sizeof *now.ids);
+        *w = now;
+    }
+    for (size_t i = 0; i < w->n; i++)
+        emit(e, (int32_t)w->ids[i]);
+}
+
+/* The collected symbols, which stand for text [len], are merged. */
+static int flush(struct encoder *e, const char *text, size_t len)
 {
     int r = 0;
 
     if (e->n_syms == 0)
         return 0;
     e->after_unk = false;
-    if (e->n_syms == 1)
+    if (e->n_syms == 1) {
         emit(e, (int32_t)e->syms[0]);
-    else if (e->n_syms <= SHORT)
-        merge_short(e);
-    else
+    } else if (e->n_syms > SHORT) {
         r = merge_long(e);
+    } else if (e->words && e->n_syms > 2 && len <= WORD_BYTES) {
+        merge_word(e, text, len);
+    } else {
+        size_t n = merge_short(e->t, e->syms, e->n_syms);
+
+        for (size_t i = 0; i < n; i++)
+            emit(e, (int32_t)e->syms[i]);
+    }
     e->n_syms = 0;
     return r;
 }
@@ -227,34 +292,38 @@ static int collect(struct encoder *e, uint32_t id)
 /* Text without control strings. */
 static int encode_text(struct encoder *e, const char *text, size_t len)
 {
+    size_t from = 0; /* where the stretch being collected begins */
     uint32_t before = 0;
     int r = 0;
 
     e->after_unk = false;
     for (size_t i = 0, used; r == 0 && i < len; i += used) {
-        uint32_t cp;
+        uint32_t cp = (unsigned char)text[i];
         int32_t id;
 
-        if (!wd_utf8_next(text + i, len - i, &cp, &used))
-            cp = 0xfffd;
-        if (cp == ' ')
+        used = 1;
+        if (cp >= 0x80)
+            used = wd_utf8_read(text + i, len - i, &cp);
+        else if (cp == ' ')
             cp = METASPACE;
         id = wd_tokenizer_code_point(e->t, cp);
         if (id < 0) {
             char utf8[4];
             size_t n = wd_utf8_put(cp, utf8);
 
-            r = flush(e);
+            r = flush(e, text + from, i - from);
             emit_unknown(e, utf8, n);
             continue;
         }
         if (e->n_syms && !wd_tokenizer_joins(e->t, before, cp))
-            r = flush(e);
+            r = flush(e, text + from, i - from);
+        if (e->n_syms == 0)
+            from = i;
         if (r == 0)
             r = collect(e, (uint32_t)id);
         before = cp;
     }
-    return r ? r : flush(e);
+    return r ? r : flush(e, text + from, len - from);
 }
 
 /* The longest string of the trie that stands at the beginning of s: its bytes, 0 if none. */
@@ -291,6 +360,8 @@ int64_t wd_tokenizer_encode(const struct wd_tokenizer *t, const char *text, size
     if (len > INT32_MAX)
         return -E2BIG;
     e.syms = e.stack;
+    if (len >= WORDS_FROM)
+        e.words = calloc(WORDS, sizeof *e.words); /* without it all is the same, only slower */
     while (r == 0 && i < len) {
         int32_t id;
         size_t n = t->starts[special][(unsigned char)text[i]]
@@ -310,5 +381,6 @@ int64_t wd_tokenizer_encode(const struct wd_tokenizer *t, const char *text, size
         r = encode_text(&e, text + from, len - from);
     if (e.syms != e.stack)
         free(e.syms);
+    free(e.words);
     return r ? r : e.n;
 }

@@ -41,9 +41,9 @@ struct wd_tokenizer {
     uint32_t pieces_mask;
     struct wd_merge *merges; /* hash by (left, right) */
     uint32_t merges_mask;
-    uint64_t *joints; /* hash of (last code point of left) << 32 | (first of right), + 1: where
-                         merging can cross */
-    uint32_t joints_mask, n_joints;
+    /* Small enough to stay beside a core: a bit for each hash of a pair of ids (has it a merge?) and
+     * of code points (can merging cross there?). Both may say yes where it is no. */
+    uint64_t *pairs, *joints;
     uint16_t page_of[0x1100]; /* code point / 256 -> page + 1; 0: no piece */
     int32_t (*pages)[256];    /* ids of pieces of one code point, or -1 */
     uint32_t n_pages;
@@ -78,10 +78,36 @@ int wd_tokenizer_load_gguf(struct wd_tokenizer *t, const struct wd_tensor_file *
                            struct wd_err *err);
 
 int32_t wd_tokenizer_lookup(const struct wd_tokenizer *t, const char *piece, size_t len);
-bool wd_tokenizer_joins(const struct wd_tokenizer *t, uint32_t a,
-                        uint32_t b); /* can merging cross between these code points? */
-const struct wd_merge *wd_tokenizer_merge(const struct wd_tokenizer *t, uint32_t left,
-                                          uint32_t right);
+
+#define WD_PAIR_BITS 22
+#define WD_JOINT_BITS 20
+
+static inline uint64_t wd_tokenizer_bit(const struct wd_tokenizer *t, uint32_t a, uint32_t b,
+                                        unsigned bits)
+{
+    return ((((uint64_t)a << 32 | b) ^ t->seed) * 0x9e3779b97f4a7c15u) >> (64 - bits);
+}
+
+/* Can merging cross between these code points? Now and then true where it cannot, which costs time
+ * and changes nothing; never false where it can. */
+static inline bool wd_tokenizer_joins(const struct wd_tokenizer *t, uint32_t a, uint32_t b)
+{
+    uint64_t k = wd_tokenizer_bit(t, a, b, WD_JOINT_BITS);
+
+    return t->joints[k / 64] >> (k % 64) & 1;
+}
+
+const struct wd_merge *wd_tokenizer_find_merge(const struct wd_tokenizer *t, uint32_t left,
+                                               uint32_t right);
+
+/* What these two become, or NULL. */
+static inline const struct wd_merge *wd_tokenizer_merge(const struct wd_tokenizer *t, uint32_t left,
+                                                        uint32_t right)
+{
+    uint64_t k = wd_tokenizer_bit(t, left, right, WD_PAIR_BITS);
+
+    return t->pairs[k / 64] >> (k % 64) & 1 ? wd_tokenizer_find_merge(t, left, right) : NULL;
+}
 
 static inline int32_t wd_tokenizer_code_point(const struct wd_tokenizer *t, uint32_t cp)
 {

@@ -3,6 +3,7 @@
 
 #include "model/tensor_file.h"
 #include "model/tokenizer_parts.h"
+#include "tests/model/many_scripts.h"
 #include "tests/model/model_writer.h"
 
 #include <errno.h>
@@ -197,6 +198,79 @@ static const char *shared(const char *relative)
     return access(path, R_OK) == 0 ? path : NULL;
 }
 
+/* The strings beside the vocabulary and, a line each, their ids. */
+static void expect_vocabulary_file(const struct wd_tokenizer *t)
+{
+    static const char between[] = "\n__ggml_vocab_test__\n";
+    const char *path = shared("data/vocab/ggml-vocab-gemma-4.gguf.inp");
+    char *texts, *lines, *text, *line, *next;
+    size_t n, count = 0;
+
+    assert_non_null(path);
+    texts = slurp(path, &n);
+    path = shared("data/vocab/ggml-vocab-gemma-4.gguf.out");
+    assert_non_null(path);
+    lines = slurp(path, &n);
+    line = lines;
+    for (text = texts; text; text = next) {
+        json_t *want = json_array();
+        char *end = strstr(text, between);
+        size_t len = end ? (size_t)(end - text) : strlen(text);
+
+        next = end ? end + sizeof between - 1 : NULL;
+        if (!next && len == 0)
+            break; /* the file ends with a mark */
+        while (*line && *line != '\n')
+            json_array_append_new(want, json_integer(strtol(line, &line, 10)));
+        line += *line == '\n';
+        text[len] = '\0';
+        expect_ids(t, text, len, false, want);
+        json_decref(want);
+        count++;
+    }
+    assert_true(count >= 40);
+    assert_int_equal(*line, '\0');
+    free(texts);
+    free(lines);
+}
+
+/* 10 MB in many scripts: ids and back, and line by line the same ids, where words are not
+ * remembered from line to line. */
+static void comes_back(const struct wd_tokenizer *t)
+{
+    const size_t cap = (size_t)10 << 20;
+    char *text = malloc(cap), *again = malloc(cap + 1);
+    int32_t *ids = malloc(3 * cap * sizeof *ids), *part = malloc(3 * 4096 * sizeof *part);
+    size_t len = wd_many_scripts(2, text, cap), at = 0;
+    int64_t n = wd_tokenizer_encode(t, text, len, false, ids, 3 * cap), k;
+
+    assert_true(len > cap - 4096);
+    assert_true(n > 0);
+    assert_int_equal(wd_tokenizer_decode(t, ids, (size_t)n, false, again, cap + 1), len);
+    assert_memory_equal(text, again, len);
+    for (size_t i = 0; i < len;) {
+        size_t line = (size_t)((char *)memchr(text + i, '\n', len - i) + 1 - (text + i));
+
+        assert_true(line <= 4096);
+        k = wd_tokenizer_encode(t, text + i, line, false, part, 3 * 4096);
+        assert_true(k > 0 && at + (size_t)k <= (size_t)n);
+        assert_memory_equal(ids + at, part, (size_t)k * sizeof *part);
+        at += (size_t)k;
+        i += line;
+    }
+    assert_int_equal(at, n);
+    free(part);
+    free(ids);
+    free(again);
+    free(text);
+}
+
+static void text_in_many_scripts_comes_back(void **state)
+{
+    (void)state;
+    comes_back(nano);
+}
+
 static void the_whole_vocabulary_encodes_and_decodes_as_the_reference(void **state)
 {
     const char *path = shared("data/vocab/ggml-vocab-gemma-4.gguf");
@@ -227,6 +301,8 @@ static void the_whole_vocabulary_encodes_and_decodes_as_the_reference(void **sta
         expect_all_texts(t, j, 30);
         json_decref(j);
     }
+    expect_vocabulary_file(t);
+    comes_back(t);
     /* The model page's own table, section 6.6, its less obvious lines. */
     j = json_pack("[{s:s,s:[i,i]},{s:s,s:[i,i,i,i,i,i,i,i,i,i]},{s:s,s:[i]},{s:s,s:[i,i,i,i,i]},{s:"
                   "s,s:[i,i]}]",
@@ -686,6 +762,7 @@ int main(void)
         cmocka_unit_test(nano_encodes_as_the_reference),
         cmocka_unit_test(nano_decodes_as_the_reference),
         cmocka_unit_test(both_kinds_of_file_give_the_same_tokenizer),
+        cmocka_unit_test(text_in_many_scripts_comes_back),
         cmocka_unit_test(the_whole_vocabulary_encodes_and_decodes_as_the_reference),
         cmocka_unit_test(users_cannot_write_control_tokens),
         cmocka_unit_test(bytes_that_are_not_utf8_become_replacement_characters),
