@@ -2,6 +2,7 @@
 #include "base/paths.h"
 #include "cli/cli.h"
 #include "model/decoder.h"
+#include "model/drafter.h"
 #include "model/engine.h"
 #include "model/threads.h"
 
@@ -22,7 +23,7 @@
 #define READ_BYTES (512u << 20) /* larger than any cache */
 
 struct args {
-    const char *model, *mmproj, *kernels;
+    const char *model, *mmproj, *drafter, *kernels;
     unsigned rows[MAX_CASES], n_rows;
     long threads, context, repeats;
     bool json, exact;
@@ -37,6 +38,7 @@ static int usage(FILE *to)
                 "  --repeat N     passes timed for each case (default 9); medians are shown\n"
                 "  --threads N    of the engine; 0: the processor's cores\n"
                 "  --kernels K    a kernel table instead of the best\n"
+                "  --drafter PATH also time its guesses, one after the other\n"
                 "  --exact        unpack quantised weights to f32 instead of rounding activations to 16 bits\n");
     return to == stdout ? EX_OK : EX_USAGE;
 }
@@ -63,6 +65,7 @@ static int parse(int argc, char **argv, struct args *a)
         {"rows", required_argument, NULL, 'r'},    {"context", required_argument, NULL, 'c'}, {"repeat", required_argument, NULL, 'n'},
         {"threads", required_argument, NULL, 't'}, {"kernels", required_argument, NULL, 'k'}, {"mmproj", required_argument, NULL, 'm'},
         {"exact", no_argument, NULL, 'x'},         {"json", no_argument, NULL, 'j'},          {"help", no_argument, NULL, 'h'},
+        {"drafter", required_argument, NULL, 'd'},
         {NULL, 0, NULL, 0},
     };
     bool good = true;
@@ -89,6 +92,9 @@ static int parse(int argc, char **argv, struct args *a)
             break;
         case 'm':
             a->mmproj = optarg;
+            break;
+        case 'd':
+            a->drafter = optarg;
             break;
         case 'x':
             a->exact = true;
@@ -225,6 +231,34 @@ static int time_case(const struct args *a, struct wd_engine *e, struct wd_decode
     return r;
 }
 
+/* Seconds of a guess: the median of drafts of the longest kind, behind the context. The cache's contents do not matter, nor does the hidden state. */
+static int time_guess(const struct args *a, struct wd_engine *e, struct wd_decoder *d, double *ret_s, struct wd_err *err)
+{
+    struct wd_drafter *drafter = wd_engine_drafter(e);
+    const struct wd_shape *s = wd_engine_shape(e);
+    float *hidden = calloc(s->d_model, sizeof *hidden);
+    double times[MAX_REPEATS];
+    int32_t id;
+
+    if (!hidden)
+        return wd_err_set(err, -ENOMEM, "out of memory");
+    for (long i = -1; i < a->repeats; i++) {
+        double begun = now_s();
+
+        wd_drafter_begin(drafter, d, hidden);
+        id = s->bos >= 0 ? s->bos : 0;
+        for (int k = 0; k < WD_DRAFTER_MOST; k++) {
+            id = wd_sampler_greedy(wd_drafter_step(drafter, id), s->n_vocab, s->suppress, s->n_suppress).id;
+            id = id < 0 ? 0 : id;
+        }
+        if (i >= 0)
+            times[i] = (now_s() - begun) / WD_DRAFTER_MOST;
+    }
+    free(hidden);
+    *ret_s = median(times, a->repeats);
+    return 0;
+}
+
 static int run(const struct args *a, struct wd_engine *e, struct wd_err *err)
 {
     const struct wd_shape *s = wd_engine_shape(e);
@@ -233,7 +267,7 @@ static int run(const struct args *a, struct wd_engine *e, struct wd_err *err)
     struct wd_decoder *d = NULL;
     struct wd_span before = {.kind = WD_SPAN_TOKENS, .ids = ids};
     struct wd_pass_part part = {.spans = &before, .n_spans = 1};
-    double seconds = 0, limit;
+    double seconds = 0, guess = 0, limit;
     int r = ids && logits ? 0 : wd_err_set(err, -ENOMEM, "out of memory");
 
     if (r == 0)
@@ -274,10 +308,18 @@ static int run(const struct args *a, struct wd_engine *e, struct wd_err *err)
             printf("%8u %12.2f %12.2f %14.1f %9.0f%%\n", a->rows[i], seconds * 1e3, a->rows[i] / seconds, rate / 1e9, 100 * rate / limit);
         fflush(stdout);
     }
+    if (r == 0 && wd_engine_drafter(e) && a->context > 0) {
+        r = time_guess(a, e, d, &guess, err);
+        if (r == 0 && !a->json)
+            printf("%8s %12.2f %12.2f\n", "a guess", guess * 1e3, 1 / guess);
+    }
     if (r == 0) {
         struct wd_engine_memory m = wd_engine_memory(e);
 
-        if (a->json)
+        if (a->json && guess > 0)
+            printf("], \"guess_s\": %.6g, \"drafter_bytes\": %zu, \"resident_bytes\": %zu, \"kv_bytes\": %zu}\n", guess, m.drafter_bytes,
+                   resident_bytes(), m.kv_bytes);
+        else if (a->json)
             printf("], \"resident_bytes\": %zu, \"kv_bytes\": %zu}\n", resident_bytes(), m.kv_bytes);
         else
             printf("resident %.2f GB (mapped weights included), KV cache %.1f MB for %ld positions\n", (double)resident_bytes() / 1e9,
@@ -301,7 +343,7 @@ int wd_cli_bench(int argc, char **argv)
         return r;
     r = wd_paths_model(a.model, model, sizeof model, &err);
     if (r == 0) {
-        struct wd_engine_opts opts = {.n_threads = (unsigned)a.threads, .mmproj = a.mmproj, .kernels = a.kernels, .exact = a.exact};
+        struct wd_engine_opts opts = {.n_threads = (unsigned)a.threads, .mmproj = a.mmproj, .drafter = a.drafter, .kernels = a.kernels, .exact = a.exact};
 
         r = wd_engine_open(model, &opts, &e, &err);
     }

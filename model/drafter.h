@@ -19,7 +19,7 @@ struct wd_drafter;
 int wd_drafter_open(struct wd_engine *e, const char *path, bool exact, struct wd_drafter **ret, struct wd_err *err);
 struct wd_drafter *wd_drafter_free(struct wd_drafter *d);
 size_t wd_drafter_bytes(const struct wd_drafter *d);
-/* Of the room it takes beside its mapped file, known before it is opened. */
+/* Of its activations, known before it is opened; what its products unpack into goes with the threads and is not counted, as with the engine. */
 size_t wd_drafter_scratch_bytes(const struct wd_drafter_weights *w, const struct wd_shape *model);
 
 /* Begins a draft behind what `decoder` has read, at least one position. hidden [d_model]: ret_hidden of the last row read. */

@@ -324,7 +324,8 @@ tests_pipeline_generate_test_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_pipeline_generate_test_LDADD = $(PIPELINE_LIBS) $(PIPELINE_SYSLIBS) $(CMOCKA_LIBS)
 check_PROGRAMS += tests/pipeline/worker_test
 TESTS += tests/pipeline/worker_test
-tests_pipeline_worker_test_SOURCES = tests/pipeline/worker_test.c $(NANO_MODEL)
+tests_pipeline_worker_test_SOURCES = tests/pipeline/worker_test.c $(NANO_MODEL) tests/golden/checkpoint.h tests/golden/checkpoint.c \
+	$(DRAFTER_MODEL)
 tests_pipeline_worker_test_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_pipeline_worker_test_LDADD = $(PIPELINE_LIBS) $(PIPELINE_SYSLIBS) $(CMOCKA_LIBS)
 check_PROGRAMS += tests/pipeline/scene_test

@@ -12,20 +12,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define N_VOCAB 1024
 #define LAYERS 4
 #define MAX_TENSORS (LAYERS * 11 + 5)
 
 struct preset {
     const char *name;
-    uint64_t seed, model_seed;
-    uint32_t hidden, ffn;                                                            /* its own */
+    uint64_t seed, model_seed; /* 0: not a model made of a seed */
+    uint32_t n_vocab, hidden, ffn;                                                   /* its own */
     uint32_t model_hidden, heads, kv_heads, global_kv_heads, head_dim, global_head_dim, window; /* its model's */
 };
 
 static const struct preset presets[] = {
-    {"tiny", 21, 1, 128, 192, 256, 8, 4, 1, 64, 128, 32},
-    {"heads", 22, 17, 96, 160, 192, 16, 8, 1, 256, 512, 48},
+    {"tiny", 21, 1, 1024, 128, 192, 256, 8, 4, 1, 64, 128, 32},
+    {"heads", 22, 17, 1024, 96, 160, 192, 16, 8, 1, 256, 512, 48},
+    {"nano", 23, 0, 784, 64, 96, 256, 4, 2, 1, 64, 128, 512},
 };
 
 struct tensor {
@@ -88,7 +88,7 @@ static void fill_embedding(const struct plan *pl, struct tensor *embed, const st
     const struct preset *p = pl->p;
     uint64_t key = wd_checkpoint_key(p->model_seed, "model.language_model.embed_tokens.weight");
 
-    for (uint32_t v = 0; v < N_VOCAB; v++) {
+    for (uint32_t v = 0; v < p->n_vocab; v++) {
         double e[512];
 
         for (uint32_t i = 0; i < p->model_hidden; i++)
@@ -131,7 +131,9 @@ static void fill(struct plan *pl)
     for (uint32_t o = 0; o < h; o++) /* what it sees of the hidden state is made small */
         for (uint32_t i = b; i < 2 * b; i++)
             pre->x[(size_t)o * 2 * b + i] /= 16;
-    fill_embedding(pl, add(pl, "model.embed_tokens.weight", "token_embd.weight", N_VOCAB, h, 0, 1), pre);
+    add(pl, "model.embed_tokens.weight", "token_embd.weight", p->n_vocab, h, 0, pow(h, -0.5));
+    if (p->model_seed)
+        fill_embedding(pl, &pl->t[pl->n - 1], pre);
 }
 
 static FILE *create(const char *folder, const char *name, struct wd_err *err)
@@ -165,14 +167,14 @@ static int write_hf(const struct plan *pl, const char *folder, struct wd_err *er
     fprintf(f,
             "{\"model_type\": \"gemma4_unified_assistant\", \"dtype\": \"float32\", \"backbone_hidden_size\": %u,\n"
             " \"use_ordered_embeddings\": false, \"tie_word_embeddings\": true,\n"
-            " \"text_config\": {\"model_type\": \"gemma4_unified_text\", \"vocab_size\": %d, \"hidden_size\": %u, \"intermediate_size\": %u,\n"
+            " \"text_config\": {\"model_type\": \"gemma4_unified_text\", \"vocab_size\": %u, \"hidden_size\": %u, \"intermediate_size\": %u,\n"
             "  \"num_hidden_layers\": %d, \"num_kv_shared_layers\": %d, \"num_attention_heads\": %u, \"num_key_value_heads\": %u,\n"
             "  \"num_global_key_value_heads\": %u, \"head_dim\": %u, \"global_head_dim\": %u, \"sliding_window\": %u, \"rms_norm_eps\": 1e-06,\n"
             "  \"hidden_activation\": \"gelu_pytorch_tanh\", \"final_logit_softcapping\": null,\n"
             "  \"layer_types\": [\"sliding_attention\", \"sliding_attention\", \"sliding_attention\", \"full_attention\"],\n"
             "  \"rope_parameters\": {\"full_attention\": {\"rope_type\": \"proportional\", \"partial_rotary_factor\": 0.25, \"rope_theta\": 1000000.0},\n"
             "   \"sliding_attention\": {\"rope_type\": \"default\", \"rope_theta\": 10000.0}}}}\n",
-            p->model_hidden, N_VOCAB, p->hidden, p->ffn, LAYERS, LAYERS, p->heads, p->kv_heads, p->global_kv_heads, p->head_dim,
+            p->model_hidden, p->n_vocab, p->hidden, p->ffn, LAYERS, LAYERS, p->heads, p->kv_heads, p->global_kv_heads, p->head_dim,
             p->global_head_dim, p->window);
     if (finish(f, err) < 0)
         return -EIO;

@@ -177,10 +177,29 @@ static void check_groups(struct wd_linear *l)
     }
 }
 
+/* A drafter's draft: few rows, whatever the type. */
+static void check_few(struct wd_linear *l)
+{
+    static float alone[STRIDE];
+
+    for (size_t t = 0; t < sizeof types / sizeof types[0]; t++) {
+        struct wd_matrix w = matrix_of(types[t], 150, 1024);
+
+        for (size_t n = 2; n <= 9; n++) {
+            error_of(l, &w, n, 1024);
+            for (size_t r = 0; r < n; r++) {
+                wd_linear_apply(l, &w, x + r * 1024, 1024, 1, alone, STRIDE);
+                assert_memory_equal(alone, y + r * STRIDE, w.n_out * sizeof *alone);
+            }
+        }
+    }
+}
+
 static void a_drafted_token_gets_the_bits_of_a_decoded_one(void **state)
 {
     (void)state;
     on_every_table(check_groups);
+    on_every_table(check_few);
 }
 
 static void applying_never_allocates(void **state)

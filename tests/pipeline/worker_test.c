@@ -3,6 +3,7 @@
 
 #include "model/tokenizer.h"
 #include "pipeline/prompt.h"
+#include "tests/golden/drafter.h"
 #include "tests/pipeline/nano.h"
 
 #include <errno.h>
@@ -10,8 +11,10 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -229,6 +232,58 @@ static void settled_and_drafted_tokens_change_no_answer(void **state)
     unmake();
 }
 
+static void a_drafter_changes_no_answer_and_is_counted_apart(void **state)
+{
+    char folder[64] = "/tmp/witnessd-drafter-XXXXXX", path[96];
+    struct wd_engine_opts opts = {.n_threads = 2, .drafter = path};
+    struct wd_engine *plain = nano.engine;
+    struct wd_answer *first = malloc(sizeof *first);
+    float *attention = malloc(64 * (size_t)n_frames * sizeof *attention);
+    struct wd_err err = {0};
+
+    (void)state;
+    make(WD_JOB_SOUND, 1024);
+    fill();
+    submit_and_wait();
+    assert_int_equal(f.job->count.guessed, 0);
+    *first = f.job->answers[0];
+    assert_in_range(first->n, 10, 63);
+    memcpy(attention, f.job->attention, (first->n + 1) * (size_t)n_frames * sizeof *attention);
+    unmake();
+
+    assert_non_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/drafter.gguf", folder);
+    if (wd_checkpoint_write_drafter("nano", folder, false, &err) < 0 ||
+        wd_engine_open(TEST_SRCDIR "/models/nano.gguf", &opts, &nano.engine, &err) < 0)
+        fail_msg("%s", err.text);
+    make(WD_JOB_SOUND, 1024);
+    fill();
+    submit_and_wait();
+    assert_string_equal(answer(0), SAID);
+    assert_int_equal(f.job->answers[0].n, first->n);
+    assert_int_equal(f.job->count.drafted, 0);
+    assert_true(f.job->count.guessed >= 4 * (first->n - 1) && f.job->count.guessed_right * 4 < f.job->count.guessed);
+    /* Each word still looks where it did, whatever was guessed behind it. */
+    for (size_t i = 0; i < (first->n + 1) * (size_t)n_frames; i++)
+        assert_true(fabsf(f.job->attention[i] - attention[i]) < 1e-4f);
+    /* A hypothesis goes first. */
+    fill();
+    for (uint32_t i = 0; i < first->n; i++)
+        f.job->draft.ids[f.job->draft.n++] = first->tokens[i].id;
+    submit_and_wait();
+    assert_string_equal(answer(0), SAID);
+    assert_int_equal(f.job->count.accepted, first->n);
+    assert_int_equal(f.job->count.guessed, 0);
+    unmake();
+
+    wd_engine_free(nano.engine);
+    nano.engine = plain;
+    unlink(path);
+    rmdir(folder);
+    free(attention);
+    free(first);
+}
+
 static void a_bad_prompt_comes_back_as_a_reason_and_the_next_job_is_fine(void **state)
 {
     (void)state;
@@ -423,6 +478,7 @@ int main(void)
         cmocka_unit_test(a_window_in_ticks_says_what_it_says_at_once),
         cmocka_unit_test(what_two_windows_begin_with_is_fed_once),
         cmocka_unit_test(settled_and_drafted_tokens_change_no_answer),
+        cmocka_unit_test(a_drafter_changes_no_answer_and_is_counted_apart),
         cmocka_unit_test(a_bad_prompt_comes_back_as_a_reason_and_the_next_job_is_fine),
         cmocka_unit_test(a_lane_that_is_full_says_so_and_can_begin_anew),
         cmocka_unit_test(prints_are_made_of_the_pieces_or_refused),
