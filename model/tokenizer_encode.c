@@ -381,6 +381,7 @@ int64_t wd_tokenizer_encode(const struct wd_tokenizer *t, const char *text, size
         r = encode_text(&e, text + from, len - from);
     if (e.syms != e.stack)
         free(e.syms);
-    free(e.words);
+    if (e.words) /* a short text, as a prompt's, goes without the allocator */
+        free(e.words);
     return r ? r : e.n;
 }
