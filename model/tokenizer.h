@@ -22,8 +22,9 @@ struct wd_tokenizer *wd_tokenizer_free(struct wd_tokenizer *t);
  * `special`, strings of control tokens in the text become those tokens; without, they are ordinary
  * text: use that for everything that comes from a user. BOS is not added. Writes at most `cap` ids,
  * returns how many there are in all (more than cap: not all were written), -ENOMEM, or -E2BIG for 2
- * GB and more. Time O(n log n) in the length, whatever the text; memory 300 KB, and 50 bytes for each
- * byte of the longest stretch that no merge rule cuts (a word; in hostile text all of it). */
+ * GB and more. Time O(n log n) in the length, whatever the text. Allocates 256 KB for a text of 16 KB
+ * and more, and 50 bytes for each byte of a stretch of more than 48 symbols that no merge rule cuts
+ * (hardly a word is so long; in hostile text all of it may be); otherwise nothing. */
 int64_t wd_tokenizer_encode(const struct wd_tokenizer *t, const char *text, size_t len,
                             bool special, int32_t *ret_ids, size_t cap);
 

@@ -17,7 +17,7 @@
 
 /* What merging made of a short stretch of text. */
 #define WORDS 4096
-#define WORDS_FROM 2048 /* bytes of text from which remembering pays */
+#define WORDS_FROM 16384 /* bytes of text: more than a window's prompt, which must not allocate */
 #define WORD_BYTES 32
 #define WORD_IDS 7
 struct word {

@@ -61,7 +61,7 @@ tests_model_shape_test_LDADD = $(MODEL_LIBS) $(MODEL_SYSLIBS) $(CMOCKA_LIBS)
 check_PROGRAMS += tests/model/tokenizer_test
 TESTS += tests/model/tokenizer_test
 tests_model_tokenizer_test_SOURCES = tests/model/tokenizer_test.c tests/model/model_writer.h tests/model/model_writer.c \
-	tests/model/many_scripts.h tests/model/many_scripts.c
+	tests/model/many_scripts.h tests/model/many_scripts.c tests/no_malloc.h tests/no_malloc.c
 tests_model_tokenizer_test_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_model_tokenizer_test_LDADD = $(MODEL_LIBS) $(MODEL_SYSLIBS) $(CMOCKA_LIBS)
 check_PROGRAMS += tests/model/json_scan_test

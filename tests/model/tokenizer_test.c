@@ -4,6 +4,7 @@
 #include "model/tensor_file.h"
 #include "model/tokenizer_parts.h"
 #include "tests/model/many_scripts.h"
+#include "tests/no_malloc.h"
 #include "tests/model/model_writer.h"
 
 #include <errno.h>
@@ -447,6 +448,21 @@ static void a_long_run_is_no_slower_than_it_is_long(void **state)
     free(ids);
 }
 
+static void a_text_of_a_prompts_length_allocates_nothing(void **state)
+{
+    static char text[12000];
+    static int32_t ids[3 * sizeof text];
+    size_t len = wd_many_scripts(3, text, sizeof text);
+
+    (void)state;
+    if (!wd_no_malloc_active())
+        skip();
+    assert_true(len > 8192);
+    wd_no_malloc_begin();
+    assert_true(wd_tokenizer_encode(nano, text, len, false, ids, 3 * sizeof text) > 0);
+    assert_int_equal(wd_no_malloc_end(), 0);
+}
+
 static void a_small_buffer_gets_the_first_ids(void **state)
 {
     static const char text[] = "the cat and the dog";
@@ -768,6 +784,7 @@ int main(void)
         cmocka_unit_test(bytes_that_are_not_utf8_become_replacement_characters),
         cmocka_unit_test(cutting_and_heap_give_what_the_plain_rule_gives),
         cmocka_unit_test(a_long_run_is_no_slower_than_it_is_long),
+        cmocka_unit_test(a_text_of_a_prompts_length_allocates_nothing),
         cmocka_unit_test(a_small_buffer_gets_the_first_ids),
         cmocka_unit_test(a_small_buffer_gets_the_beginning_of_the_text),
         cmocka_unit_test(ids_that_are_none_give_nothing),
