@@ -8,7 +8,10 @@ libmodel_a_SOURCES = \
 	model/shape.h model/shape_parts.h model/shape.c \
 	model/shape_gguf.c model/shape_json.c \
 	model/tokenizer.h model/tokenizer_parts.h model/tokenizer.c \
-	model/tokenizer_load.c model/tokenizer_encode.c model/tokenizer_decode.c
+	model/tokenizer_load.c model/tokenizer_encode.c model/tokenizer_decode.c \
+	model/chat.h model/chat_parts.h model/chat.c \
+	model/chat_values.h model/chat_values.c model/chat_tools.c \
+	model/chat_json.h model/chat_json.c model/chat_reply.h model/chat_reply.c
 libmodel_a_SOURCES += \
 	model/features.h model/features.c \
 	model/voice.h model/voice.c

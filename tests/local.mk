@@ -47,7 +47,8 @@ tests_base_mailbox_test_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_base_mailbox_test_LDADD = libbase.a $(UV_LIBS) $(CMOCKA_LIBS)
 
 # model
-EXTRA_DIST += tests/model/data/README.md tests/model/data/nano-tokenizer.json tests/model/data/nano-tokenizer-vectors.json
+EXTRA_DIST += tests/model/data/README.md tests/model/data/nano-tokenizer.json tests/model/data/nano-tokenizer-vectors.json \
+	tests/model/data/chat-rendered.json
 check_PROGRAMS += tests/model/tensor_file_test
 TESTS += tests/model/tensor_file_test
 tests_model_tensor_file_test_SOURCES = tests/model/tensor_file_test.c tests/model/model_writer.h tests/model/model_writer.c
@@ -64,6 +65,21 @@ tests_model_tokenizer_test_SOURCES = tests/model/tokenizer_test.c tests/model/mo
 	tests/model/many_scripts.h tests/model/many_scripts.c tests/no_malloc.h tests/no_malloc.c
 tests_model_tokenizer_test_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_model_tokenizer_test_LDADD = $(MODEL_LIBS) $(MODEL_SYSLIBS) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/model/chat_test
+TESTS += tests/model/chat_test
+tests_model_chat_test_SOURCES = tests/model/chat_test.c tests/model/chat_case.h tests/model/chat_case.c
+tests_model_chat_test_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_model_chat_test_LDADD = $(MODEL_LIBS) $(MODEL_SYSLIBS) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/model/chat_json_test
+TESTS += tests/model/chat_json_test
+tests_model_chat_json_test_SOURCES = tests/model/chat_json_test.c
+tests_model_chat_json_test_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_model_chat_json_test_LDADD = $(MODEL_LIBS) $(MODEL_SYSLIBS) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/model/chat_reply_test
+TESTS += tests/model/chat_reply_test
+tests_model_chat_reply_test_SOURCES = tests/model/chat_reply_test.c tests/model/chat_case.h tests/model/chat_case.c
+tests_model_chat_reply_test_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_model_chat_reply_test_LDADD = $(MODEL_LIBS) $(MODEL_SYSLIBS) $(CMOCKA_LIBS)
 check_PROGRAMS += tests/model/json_scan_test
 TESTS += tests/model/json_scan_test
 tests_model_json_scan_test_SOURCES = tests/model/json_scan_test.c
@@ -502,6 +518,11 @@ tests_fuzz_fuzz_tokenizer_SOURCES = tests/fuzz/fuzz_tokenizer.c
 tests_fuzz_fuzz_tokenizer_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_fuzz_fuzz_tokenizer_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 tests_fuzz_fuzz_tokenizer_LDADD = $(MODEL_LIBS) $(MODEL_SYSLIBS)
+noinst_PROGRAMS += tests/fuzz/fuzz_chat
+tests_fuzz_fuzz_chat_SOURCES = tests/fuzz/fuzz_chat.c
+tests_fuzz_fuzz_chat_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_fuzz_fuzz_chat_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+tests_fuzz_fuzz_chat_LDADD = $(MODEL_LIBS) $(MODEL_SYSLIBS)
 endif
 
 # Who may include whom.

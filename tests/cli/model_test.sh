@@ -1,5 +1,5 @@
 #!/bin/sh
-# tests/cli/model_test.sh - `witness model show` and `witness model tokenize`: what they print, and their exit codes for what cannot be read.
+# tests/cli/model_test.sh - `witness model show`, `tokenize` and `render`: what they print, and their exit codes for what cannot be read.
 set -u
 
 witness=${builddir:-.}/witness
@@ -77,6 +77,20 @@ says err "line 2"
 printf '"a"\n' >"$dir/in"
 check "an array where a string should be" 65 sh -c '"$1" model tokenize nano --decode <"$2"' sh "$witness" "$dir/in"
 says err "expected a JSON array"
+cat >"$dir/chat.json" <<'EOF'
+{"messages": [{"role": "user", "content": [{"type": "text", "text": "What is <turn|>?"}, {"type": "image"}]}]}
+EOF
+check "render" 0 "$witness" model render nano "$dir/chat.json"
+says out '"text": "<bos><|turn>user\nWhat is <turn|>?<|image|><turn|>\n<|turn>model\n<|channel>thought\n<channel|>"'
+python3 -c 'import json, sys; j = json.load(open(sys.argv[1])); sys.exit(j["ids"].count(6) != 1)' "$dir/out" ||
+    { echo "not ok: render: <turn|> is token 6, and only once"; failed=1; }
+echo '{"messages": [{"role": "user", "content": {}}]}' >"$dir/chat.json"
+check "render another shape" 65 "$witness" model render nano "$dir/chat.json"
+says err "chat.json: messages: at byte"
+echo '{"messages"' >"$dir/chat.json"
+check "render no JSON" 65 "$witness" model render nano "$dir/chat.json"
+check "render no file" 66 "$witness" model render nano "$dir/absent.json"
+check "render nothing" 64 "$witness" model render nano
 check "tokenize nothing" 64 "$witness" model tokenize
 check "tokenize without a file" 66 "$witness" model tokenize "$dir/absent.gguf"
 

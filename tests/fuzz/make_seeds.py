@@ -96,6 +96,16 @@ def seeds():
         yield "fuzz_tokenizer", "special-%d" % i, b"\4" + s.encode()
     yield "fuzz_tokenizer", "ids", b"\5" + struct.pack("<40H", *range(0, 800, 20))
 
+    chats = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "model", "data", "chat-rendered.json")
+    with open(chats, encoding="utf-8") as f:
+        for i, c in enumerate(json.load(f)):
+            tools = c["options"].get("tools")
+            yield ("fuzz_chat", "render-%s" % c["name"], bytes([2 + 4 * (i % 16)]) + json.dumps(c["messages"]).encode()
+                   + (b"\0" + json.dumps(tools).encode() if tools else b""))
+            if c.get("text"):
+                yield "fuzz_chat", "reply-%s" % c["name"], bytes([4 * (i % 2)]) + c["text"].split("<|turn>model\n")[-1].encode()
+    yield "fuzz_chat", "tokens", b"\1" + struct.pack("<40H", *([772 + i % 10 for i in range(20)] + list(range(100, 120))))
+
 
 def main():
     for target, name, content in seeds():
