@@ -61,10 +61,9 @@ int wd_scene_new(const struct wd_scene_opts *opts, struct wd_publish *publish, s
     s->opts = *opts;
     s->publish = publish;
     changes = task(s, WD_PROFILE_CHANGES);
-    /* A context that begins anew costs its first picture a second time; one that is too long is misread. */
     s->max_pictures = changes && changes->max_pictures > 1 ? (uint32_t)changes->max_pictures : 1;
-    if (s->max_pictures > 2)
-        s->max_pictures = 2;
+    if (s->max_pictures > WD_SCENE_CONTEXT_PICTURES)
+        s->max_pictures = WD_SCENE_CONTEXT_PICTURES;
     r = wd_activity_picture_new(opts->change, &s->seen, err);
     if (r == 0)
         r = wd_activity_picture_new(opts->change, &s->steady, err);

@@ -10,6 +10,9 @@
 
 struct wd_tokenizer;
 
+/* A context that begins anew costs its first picture a second time; one that is too long is misread. */
+#define WD_SCENE_CONTEXT_PICTURES 2
+
 struct wd_scene_opts {
     const struct wd_profile *profile;
     const struct wd_tokenizer *tokenizer;

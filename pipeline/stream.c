@@ -13,7 +13,9 @@
 #define AHEAD_NS INT64_C(2000000000)
 #define PASSES_OF_A_TICK 3
 #define WIDEST_TICK_NS INT64_C(5000000000)
-#define SCENE_POSITIONS 1024
+/* Beside the rows of the pictures of a scene: what stands around each, and the question. */
+#define PICTURE_POSITIONS 64
+#define QUESTION_POSITIONS 512
 #define SOUND_POSITIONS (WD_WINDOW_MAX_FRAMES + 1024)
 
 /* What is shed when a stream falls behind, in order; each step is an event and is undone when there is room. */
@@ -359,6 +361,24 @@ static int check_heads(const struct wd_shape *shape, const struct wd_profile_tra
     return 0;
 }
 
+/* What the pictures of one context, a question and its answer take; -EINVAL: the model has not so many, or no picture of that size. */
+static int scene_positions(const struct wd_shape *shape, const struct wd_profile *profile, uint32_t budget, uint32_t *ret, struct wd_err *err)
+{
+    int64_t answer = 0;
+
+    for (unsigned t = 0; t < WD_PROFILE_N_TASKS; t++)
+        if (profile->tasks[t].question.n && profile->tasks[t].max_tokens > answer)
+            answer = profile->tasks[t].max_tokens;
+    *ret = WD_SCENE_CONTEXT_PICTURES * (budget + PICTURE_POSITIONS) + QUESTION_POSITIONS + (uint32_t)answer;
+    if (*ret > shape->n_context)
+        return wd_err_set(err, -EINVAL, "scenes: pictures of up to %u rows need a context of %u tokens, the model has %u", budget, *ret,
+                          shape->n_context);
+    if (budget > (uint64_t)shape->mm_positions * shape->mm_positions)
+        return wd_err_set(err, -EINVAL, "scenes: budget: no picture of %u rows fits the model's %u x %u places", budget, shape->mm_positions,
+                          shape->mm_positions);
+    return 0;
+}
+
 int wd_stream_new(const struct wd_stream_opts *opts, const struct wd_stream_shared *shared, const struct wd_profile *profile,
                   struct wd_stream **ret, struct wd_err *err)
 {
@@ -387,15 +407,19 @@ int wd_stream_new(const struct wd_stream_opts *opts, const struct wd_stream_shar
         .period_ns = opts->scene_period_ns,
         .change = opts->scene_change,
     };
-    uint32_t room = SOUND_POSITIONS + WD_JOB_MAX_TOKENS;
+    uint32_t room = SOUND_POSITIONS + WD_JOB_MAX_TOKENS, scene_room = 0;
     bool pictures = opts->scenes && shape->has_vision && profile->tasks[WD_PROFILE_DESCRIBE].question.n > 0;
     int r;
 
     if (!s)
         return wd_err_set(err, -ENOMEM, "%s: out of memory", opts->name);
     r = check_heads(shape, &profile->transcribe, err);
+    if (r < 0)
+        wd_err_prefix(err, "%s", profile->path);
+    if (r == 0 && pictures)
+        r = scene_positions(shape, profile, opts->picture_budget, &scene_room, err);
     if (r < 0) {
-        wd_err_prefix(err, "stream %s: %s", opts->name, profile->path);
+        wd_err_prefix(err, "stream %s", opts->name);
         free(s);
         return r;
     }
@@ -423,7 +447,7 @@ int wd_stream_new(const struct wd_stream_opts *opts, const struct wd_stream_shar
     if (r == 0 && pictures)
         r = wd_job_new(WD_JOB_SCENE, &s->scene_job, err);
     if (r == 0 && pictures)
-        r = wd_lane_new(shared->worker, SCENE_POSITIONS < shape->n_context ? SCENE_POSITIONS : shape->n_context, &s->scene_lane, err);
+        r = wd_lane_new(shared->worker, scene_room, &s->scene_lane, err);
     if (r < 0) {
         wd_err_prefix(err, "stream %s", opts->name);
         wd_stream_free(s);

@@ -376,6 +376,14 @@ static void an_impossible_setting_is_named_with_the_stream(void **state)
     assert_null(s);
     assert_non_null(strstr(err.text, "room"));
     assert_non_null(strstr(err.text, "threshold"));
+    bad = recording;
+    bad.name = "hall";
+    bad.scenes = true;
+    bad.picture_budget = 560; /* nano has 16 x 16 places */
+    assert_int_equal(wd_stream_new(&bad, &shared, nano.profile, &s, &err), -EINVAL);
+    assert_null(s);
+    assert_non_null(strstr(err.text, "stream hall"));
+    assert_non_null(strstr(err.text, "560 rows"));
     wd_worker_close(f.worker, worker_closed, NULL);
     uv_run(&f.loop, UV_RUN_DEFAULT);
     assert_int_equal(uv_loop_close(&f.loop), 0);
