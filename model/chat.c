@@ -45,7 +45,7 @@ static bool reserve(struct wd_chat_writer *w, void *array, size_t *cap, size_t n
                     size_t size)
 {
     size_t to = *cap ? *cap : 64;
-    void *at;
+    void *at, *larger;
 
     if (w->r < 0)
         return false;
@@ -59,12 +59,12 @@ static bool reserve(struct wd_chat_writer *w, void *array, size_t *cap, size_t n
         to *= 2;
     }
     memcpy(&at, array, sizeof at);
-    at = realloc(at, to * size);
-    if (!at) {
+    larger = realloc(at, to * size);
+    if (!larger) {
         wd_chat_fail(w, -ENOMEM, "out of memory");
         return false;
     }
-    memcpy(array, &at, sizeof at);
+    memcpy(array, &larger, sizeof larger);
     *cap = to;
     return true;
 }

@@ -144,7 +144,7 @@ static bool json_string(struct reading *c, const char *text, size_t n)
 /* Up to the closing quote; the opening one is read. */
 static bool quoted(struct reading *c)
 {
-    const char *end = memchr(c->at, QUOTE, (size_t)(c->end - c->at));
+    const char *end = memchr(c->at, (unsigned char)QUOTE, (size_t)(c->end - c->at));
 
     if (!end)
         return bad(c, "a string without its end");
