@@ -326,7 +326,9 @@ int wd_decoder_pass(struct wd_engine *e, const struct wd_pass_part *parts, uint3
     uint32_t rows = 0, left;
     int r;
 
-    r = plan(e, parts, n_parts, &rows, err);
+    r = wd_weights_torn(&e->weights, err);
+    if (r == 0)
+        r = plan(e, parts, n_parts, &rows, err);
     if (r < 0)
         return r;
     for (uint32_t i = 0; i < n_parts; i++) {
@@ -359,5 +361,5 @@ int wd_decoder_pass(struct wd_engine *e, const struct wd_pass_part *parts, uint3
     head(e, parts, n_parts, !traced);
     for (uint32_t i = 0; i < n_parts; i++)
         wd_kv_cache_settle(parts[i].decoder->cache);
-    return 0;
+    return wd_weights_torn(&e->weights, err);
 }

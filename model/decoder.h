@@ -64,5 +64,6 @@ struct wd_pass_part {
 };
 
 /* One pass over the weights for all parts together. Rows of all parts may not exceed the engine's max_rows; a picture lies within one part of one pass.
- * On an error nothing was fed. -ENOSPC: a decoder is full. -EINVAL: a bad id, a media slot's id without its medium, too many rows. */
+ * On an error nothing was fed. -ENOSPC: a decoder is full. -EINVAL: a bad id, a media slot's id without its medium, too many rows.
+ * -EIO: the model's file became shorter or cannot be read any more; what was computed in this pass is worth nothing, and there will be no other. */
 int wd_decoder_pass(struct wd_engine *e, const struct wd_pass_part *parts, uint32_t n_parts, struct wd_err *err);

@@ -45,6 +45,8 @@ int wd_engine_open(const char *path, const struct wd_engine_opts *opts, struct w
     r = wd_weights_open(path, opts->mmproj, &e->weights, err);
     if (r == 0)
         r = wd_tokenizer_open(e->weights.text, &e->tokenizer, err);
+    if (e->weights.text && wd_weights_torn(&e->weights, NULL) < 0)
+        r = wd_weights_torn(&e->weights, err);
     if (r == 0 && wd_tokenizer_count(e->tokenizer) > e->weights.shape.n_vocab)
         r = wd_err_set(err, -EINVAL, "%s: the tokenizer has %u pieces, the embedding %u rows", path,
                        wd_tokenizer_count(e->tokenizer), e->weights.shape.n_vocab);

@@ -2,6 +2,7 @@
 noinst_LIBRARIES += libmodel.a
 libmodel_a_SOURCES = \
 	model/json_scan.h model/json_scan.c \
+	model/mapping.h model/mapping.c \
 	model/tensor_file.h model/tensor_file.c \
 	model/tensor_table.h model/tensor_table.c \
 	model/tensor_meta.c model/gguf.c model/safetensors.c \

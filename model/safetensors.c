@@ -4,6 +4,7 @@
 #include "model/tensor_table.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define MAX_HEAD_BYTES (100u << 20) /* as the format's own library has it */
@@ -153,6 +154,7 @@ int wd_safetensors_read(struct wd_tensor_file *f, uint32_t index, struct wd_err 
     const struct wd_table_file *file = &f->files[index];
     struct head h = {.f = f, .file = index};
     struct wd_json_str key;
+    char *text;
     uint64_t n;
     int r = 0;
 
@@ -166,7 +168,12 @@ int wd_safetensors_read(struct wd_tensor_file *f, uint32_t index, struct wd_err 
             "%s: a head of %llu bytes is claimed, which a file of %zu bytes cannot hold",
             file->path, (unsigned long long)n, file->len);
     h.data = 8 + n;
-    wd_json_init(&h.j, (const char *)file->data + 8, n);
+    /* A copy: lengths are counted first and used later, and the file may change in between. */
+    text = malloc(n + 1);
+    if (!text)
+        return wd_err_set(err, -ENOMEM, "%s: out of memory", file->path);
+    memcpy(text, file->data + 8, n);
+    wd_json_init(&h.j, text, n);
     if (wd_json_enter(&h.j, '{'))
         while (wd_json_member(&h.j, &key)) {
             bool ok =
@@ -175,10 +182,9 @@ int wd_safetensors_read(struct wd_tensor_file *f, uint32_t index, struct wd_err 
             if (!ok)
                 break;
         }
-    if (r < 0)
-        return r;
-    if (!wd_json_done(&h.j))
-        return wd_err_set(err, -EINVAL, "%s: byte %zu: %s", file->path,
-                          8 + (size_t)(h.j.at - h.j.start), h.j.error);
-    return 0;
+    if (r == 0 && !wd_json_done(&h.j))
+        r = wd_err_set(err, -EINVAL, "%s: byte %zu: %s", file->path,
+                       8 + (size_t)(h.j.at - h.j.start), h.j.error);
+    free(text);
+    return r;
 }

@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -63,7 +62,8 @@ static int open_regular(const char *path, size_t *ret_len, struct wd_err *err)
 }
 
 /* Takes path. */
-static int add_file(struct wd_tensor_file *f, char *path, const void *data, size_t len, bool mapped)
+static int add_file(struct wd_tensor_file *f, char *path, const void *data, size_t len,
+                    const struct wd_mapping *mapping)
 {
     struct wd_table_file *files = path ? realloc(f->files, (f->n_files + 1) * sizeof *files) : NULL;
 
@@ -73,15 +73,15 @@ static int add_file(struct wd_tensor_file *f, char *path, const void *data, size
     }
     f->files = files;
     files[f->n_files++] =
-        (struct wd_table_file){.path = path, .data = data, .len = len, .mapped = mapped};
+        (struct wd_table_file){.path = path, .data = data, .len = len, .mapping = *mapping};
     return 0;
 }
 
 /* Takes path. */
 static int map_file(struct wd_tensor_file *f, char *path, struct wd_err *err)
 {
+    struct wd_mapping mapping;
     size_t len;
-    void *data;
     int fd, r;
 
     if (!path)
@@ -91,17 +91,16 @@ static int map_file(struct wd_tensor_file *f, char *path, struct wd_err *err)
         free(path);
         return fd;
     }
-    data = mmap(NULL, len, PROT_READ, MAP_PRIVATE, fd, 0);
-    r = data == MAP_FAILED ? -errno : 0;
+    r = wd_mapping_init(&mapping, fd, len);
     close(fd);
     if (r < 0) {
         wd_err_set(err, r, "%s: cannot be mapped: %s", path, strerror(-r));
         free(path);
         return r;
     }
-    r = add_file(f, path, data, len, true);
+    r = add_file(f, path, mapping.data, len, &mapping);
     if (r < 0) {
-        munmap(data, len);
+        wd_mapping_done(&mapping);
         return wd_err_set(err, r, "%s: out of memory", f->path);
     }
     return 0;
@@ -293,6 +292,8 @@ static int open_any(const char *path, bool data_types, struct wd_tensor_file **r
     } else {
         r = open_single(f, err);
     }
+    if (wd_tensor_file_torn(f, NULL) < 0) /* then this is the reason, whatever seemed wrong */
+        r = wd_tensor_file_torn(f, err);
     if (r < 0)
         goto fail;
     *ret = f;
@@ -316,11 +317,12 @@ int wd_tensor_file_from_memory(const char *name, const void *bytes, size_t len,
                                struct wd_tensor_file **ret, struct wd_err *err)
 {
     struct wd_tensor_file *f = calloc(1, sizeof *f);
+    const struct wd_mapping none = {0};
     int r = -ENOMEM;
 
     if (f)
         f->path = strdup(name);
-    if (!f || !f->path || add_file(f, strdup(name), bytes, len, false) < 0) {
+    if (!f || !f->path || add_file(f, strdup(name), bytes, len, &none) < 0) {
         wd_err_set(err, r, "%s: out of memory", name);
         goto fail;
     }
@@ -350,12 +352,7 @@ struct wd_tensor_file *wd_tensor_file_free(struct wd_tensor_file *f)
     for (size_t i = 0; i < f->n_metas; i++)
         free(f->metas[i].key);
     for (size_t i = 0; i < f->n_files; i++) {
-        if (f->files[i].mapped) {
-            void *data;
-
-            memcpy(&data, &f->files[i].data, sizeof data);
-            munmap(data, f->files[i].len);
-        }
+        wd_mapping_done(&f->files[i].mapping);
         free(f->files[i].path);
     }
     free(f->tensors);
@@ -415,6 +412,16 @@ uint64_t wd_tensor_file_bytes(const struct wd_tensor_file *f)
     for (size_t i = 0; i < f->n_files; i++)
         n += f->files[i].len;
     return n;
+}
+
+int wd_tensor_file_torn(const struct wd_tensor_file *f, struct wd_err *err)
+{
+    for (size_t i = 0; i < f->n_files; i++)
+        if (wd_mapping_torn(&f->files[i].mapping))
+            return wd_err_set(err, -EIO,
+                              "%s: became shorter, or could not be read, while it was in use",
+                              f->files[i].path);
+    return 0;
 }
 
 uint64_t wd_tensor_file_copied_bytes(const struct wd_tensor_file *f)

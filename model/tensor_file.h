@@ -55,6 +55,9 @@ const struct wd_tensor *wd_tensor_file_at(const struct wd_tensor_file *f,
 const struct wd_tensor *wd_tensor_file_find(const struct wd_tensor_file *f,
                                             const char *name); /* O(log n); NULL if absent */
 uint64_t wd_tensor_file_bytes(const struct wd_tensor_file *f); /* size of the mapping(s) */
+/* 0; or -EIO, naming the file, when bytes of a mapping were no longer there as somebody read them: zeros
+ * were read instead (model/mapping.h), and what was computed from them is worth nothing. */
+int wd_tensor_file_torn(const struct wd_tensor_file *f, struct wd_err *err);
 uint64_t wd_tensor_file_copied_bytes(
     const struct wd_tensor_file *f); /* of tensors that lay unaligned and were copied aside */
 

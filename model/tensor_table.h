@@ -1,6 +1,7 @@
 /* model/tensor_table.h - what the readers of tensor_file.c fill in.
  * Files, tensors, metadata. For model/tensor_*.c, gguf.c, safetensors.c only. */
 #pragma once
+#include "model/mapping.h"
 #include "model/tensor_file.h"
 
 #define WD_TABLE_MAX_NAME 255 /* bytes of a tensor's or key's name */
@@ -13,7 +14,7 @@ struct wd_table_file {
     char *path;
     const unsigned char *data;
     size_t len;
-    bool mapped; /* else borrowed */
+    struct wd_mapping mapping; /* zeroed: the bytes are borrowed */
 };
 
 struct wd_table_tensor {

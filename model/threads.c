@@ -115,6 +115,7 @@ static int start_helpers(struct wd_threads *t)
 
     /* A new thread inherits the mask: signals stay with the thread that asked for them. */
     sigfillset(&all);
+    sigdelset(&all, SIGBUS); /* model/mapping.h */
     r = pthread_sigmask(SIG_SETMASK, &all, &old);
     if (r)
         return -r;

@@ -222,6 +222,8 @@ static int load_print(const char *path, struct print_net *p, struct wd_err *err)
         goto done;
     r = load(file, "head.", "bias", WD_VOICE_DIM, 0, p->head_bias, err);
 done:
+    if (r >= 0)
+        r = wd_tensor_file_torn(file, err);
     wd_tensor_file_free(file);
     return r;
 }
@@ -243,6 +245,8 @@ static int load_gate(const char *path, struct gate_net *g, struct wd_err *err)
         goto done;
     r = load(file, "out.", "bias", 1, 0, &g->out_bias, err);
 done:
+    if (r >= 0)
+        r = wd_tensor_file_torn(file, err);
     wd_tensor_file_free(file);
     return r;
 }

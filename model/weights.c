@@ -378,6 +378,13 @@ fail:
     return r;
 }
 
+int wd_weights_torn(const struct wd_weights *w, struct wd_err *err)
+{
+    int r = wd_tensor_file_torn(w->text, err);
+
+    return r == 0 && w->media ? wd_tensor_file_torn(w->media, err) : r;
+}
+
 void wd_weights_done(struct wd_weights *w)
 {
     wd_tensor_file_free(w->text);

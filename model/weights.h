@@ -42,6 +42,8 @@ struct wd_weights {
 
 /* path: GGUF or safetensors folder. mmproj: see struct wd_engine_opts. Errors name the file, the tensor and both shapes. */
 int wd_weights_open(const char *path, const char *mmproj, struct wd_weights *ret, struct wd_err *err);
+/* 0; or -EIO when one of its files is torn: see wd_tensor_file_torn(). */
+int wd_weights_torn(const struct wd_weights *w, struct wd_err *err);
 void wd_weights_done(struct wd_weights *w);
 /* Row of the position table: axis 0 = x (column), 1 = y (row); writes mm_embed floats. index < shape.mm_positions. */
 void wd_weights_pos_row(const struct wd_weights *w, unsigned axis, uint32_t index, float *ret);

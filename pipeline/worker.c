@@ -292,6 +292,7 @@ int wd_worker_new(uv_loop_t *loop, struct wd_engine *engine, const struct wd_voi
         return r;
     }
     sigfillset(&all);
+    sigdelset(&all, SIGBUS); /* it reads the model: model/mapping.h */
     pthread_sigmask(SIG_SETMASK, &all, &before);
     r = pthread_create(&w->thread, NULL, engine_main, w);
     pthread_sigmask(SIG_SETMASK, &before, NULL);

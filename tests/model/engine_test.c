@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -136,6 +137,39 @@ static void the_memory_of_decoders_is_counted_while_they_live(void **state)
     wd_engine_free(e);
 }
 
+/* Only in a folder of its own: the file is cut. */
+static void a_model_file_that_shrinks_ends_in_an_error(void **state)
+{
+    struct wd_engine_opts opts = {.n_threads = 2, .max_rows = 64};
+    struct wd_engine *e;
+    struct wd_decoder *d;
+    struct wd_err err = {0};
+    char own[64], file[128];
+    int32_t ids[8];
+
+    (void)state;
+    wd_small_write("odd", false, own);
+    snprintf(file, sizeof file, "%s/text.gguf", own);
+    if (wd_engine_open(file, &opts, &e, &err) < 0)
+        fail_msg("%s", err.text);
+    assert_int_equal(wd_decoder_new(e, 64, 8, &d, &err), 0);
+    wd_small_ids(1, ids, 8);
+    assert_int_equal(wd_small_feed(e, d, ids, 8, NULL), 0);
+    assert_int_equal(truncate(file, 4096), 0);
+    for (int i = 0; i < 2; i++) {
+        struct wd_span span = {.kind = WD_SPAN_TOKENS, .n = 8, .ids = ids};
+        struct wd_pass_part part = {.decoder = d, .spans = &span, .n_spans = 1};
+
+        err.code = 0;
+        assert_int_equal(wd_decoder_pass(e, &part, 1, &err), -EIO);
+        assert_non_null(strstr(err.text, "text.gguf"));
+        assert_non_null(strstr(err.text, "shorter"));
+    }
+    wd_decoder_free(d);
+    wd_engine_free(e);
+    wd_small_remove(own);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -145,6 +179,7 @@ int main(void)
         cmocka_unit_test(what_is_no_model_is_refused_by_path),
         cmocka_unit_test(a_tokenizer_that_knows_more_words_than_the_embedding_is_refused),
         cmocka_unit_test(the_memory_of_decoders_is_counted_while_they_live),
+        cmocka_unit_test(a_model_file_that_shrinks_ends_in_an_error),
     };
 
     return cmocka_run_group_tests(tests, write_model, remove_model);
