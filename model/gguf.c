@@ -172,12 +172,13 @@ static int read_tensor(struct cursor *c, uint64_t i, struct wd_table_claim *ret)
 }
 
 /* general.alignment may stand anywhere among the keys, so this comes after them. */
-static int alignment(const struct wd_tensor_file *f, const struct cursor *c, uint64_t *ret)
+static int alignment(const struct wd_tensor_file *f, size_t first_key, const struct cursor *c,
+                     uint64_t *ret)
 {
     const struct wd_meta *m = NULL;
     uint64_t a = 32;
 
-    for (size_t i = 0; i < f->n_metas; i++)
+    for (size_t i = first_key; i < f->n_metas; i++)
         if (!strcmp(f->metas[i].key, "general.alignment"))
             m = &f->metas[i];
     if (m) {
@@ -197,6 +198,7 @@ int wd_gguf_read(struct wd_tensor_file *f, uint32_t index, struct wd_err *err)
 {
     struct cursor c = {.file = &f->files[index], .at = 4, .what = "the header", .err = err};
     const char *path = c.file->path;
+    size_t first_key = f->n_metas; /* before it stand those of other parts */
     uint64_t n_tensors, n_keys, align = 0, data, at;
     struct wd_table_claim claim = {0};
     uint32_t version = 0;
@@ -227,7 +229,7 @@ int wd_gguf_read(struct wd_tensor_file *f, uint32_t index, struct wd_err *err)
         if (r < 0)
             return r;
     }
-    r = alignment(f, &c, &align);
+    r = alignment(f, first_key, &c, &align);
     if (r < 0)
         return r;
 

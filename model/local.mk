@@ -3,9 +3,10 @@ noinst_LIBRARIES += libmodel.a
 libmodel_a_SOURCES = \
 	model/json_scan.h model/json_scan.c \
 	model/mapping.h model/mapping.c \
+	model/foreign_file.h model/foreign_file.c \
 	model/tensor_file.h model/tensor_file.c \
 	model/tensor_table.h model/tensor_table.c \
-	model/tensor_meta.c model/gguf.c model/safetensors.c \
+	model/tensor_meta.c model/gguf.c model/gguf_split.c model/safetensors.c \
 	model/shape.h model/shape_parts.h model/shape.c \
 	model/shape_gguf.c model/shape_json.c \
 	model/tokenizer.h model/tokenizer_parts.h model/tokenizer.c \

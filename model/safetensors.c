@@ -121,7 +121,8 @@ static bool entry(struct head *h, struct wd_json_str name, int *ret, struct wd_e
     if (!dtype(type, &c.type) || (!wd_type_name(c.type) && !h->f->data_types)) {
         *ret =
             wd_err_set(err, -ENOTSUP,
-                       "%s: tensor '%.*s': type %.*s is not supported, expected F32, F16 or BF16",
+                       "%s: tensor '%.*s': type %.*s is not supported, expected F32, F16 or BF16 "
+                       "(weights quantised by another program? give the BF16 folder or a GGUF file)",
                        path, (int)c.name_len, text, type.len > 16 ? 16 : (int)type.len, type.raw);
         return false;
     }

@@ -111,6 +111,15 @@ static int same_everywhere(const struct reader *r, const char *key, uint32_t n_l
     return 0;
 }
 
+/* Members of the family are known by their layers. */
+static const char *relative(const struct reader *r)
+{
+    uint64_t n = 0;
+
+    wd_tensor_file_u64(r->f, G "block_count", &n);
+    return n == 35 ? "Gemma 4 E2B: " : n == 42 ? "Gemma 4 E4B: " : n == 30 ? "Gemma 4 26B-A4B: " : "";
+}
+
 static int refuse_above_zero(const struct reader *r, const char *key, const char *why)
 {
     uint32_t v = 0;
@@ -119,16 +128,16 @@ static int refuse_above_zero(const struct reader *r, const char *key, const char
     if (rc < 0)
         return rc;
     return v ? wd_err_set(r->err, -ENOTSUP,
-                          "%s: %s (key '%s' is %u), which this engine cannot compute", path(r), why,
-                          key, v)
+                          "%s: %s%s (key '%s' is %u), which this engine cannot compute", path(r),
+                          relative(r), why, key, v)
              : 0;
 }
 
 /* What tells relatives of this model from it. */
 static int refuse_relatives(const struct reader *r)
 {
-    const char *arch;
-    size_t len;
+    const char *arch, *type;
+    size_t len, type_len;
     int rc;
 
     if (!wd_tensor_file_str(r->f, "general.architecture", &arch, &len))
@@ -137,8 +146,15 @@ static int refuse_relatives(const struct reader *r)
         return wd_err_set(r->err, -ENOTSUP,
                           "%s: the media part of a model (mmproj), not its text part", path(r));
     if (len != 6 || memcmp(arch, "gemma4", 6))
-        return wd_err_set(r->err, -ENOTSUP, "%s: a model of architecture '%.*s', expected 'gemma4'",
-                          path(r), len > 40 ? 40 : (int)len, arch);
+        return wd_err_set(r->err, -ENOTSUP,
+                          "%s: a model of architecture '%.*s', expected 'gemma4' (Gemma 4 12B)%s",
+                          path(r), len > 40 ? 40 : (int)len, arch,
+                          len == 16 && !memcmp(arch, "gemma4-assistant", 16)
+                              ? "; it is a drafter, which goes beside a model"
+                              : "");
+    if (wd_tensor_file_str(r->f, "general.type", &type, &type_len) && type_len == 7 &&
+        !memcmp(type, "adapter", 7))
+        return wd_err_set(r->err, -ENOTSUP, "%s: a LoRA adapter, not a model", path(r));
     rc = refuse_above_zero(r, G "expert_count", "a mixture of experts");
     if (rc == 0)
         rc = refuse_above_zero(r, G "embedding_length_per_layer_input",

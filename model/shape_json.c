@@ -16,6 +16,7 @@
 struct reader {
     const struct wd_tensor_file *f;
     const char *file; /* config.json or generation_config.json */
+    const char *relative; /* "Gemma 4 E2B: "; "" */
     struct wd_err *err;
 };
 
@@ -96,8 +97,8 @@ static bool is(const json_t *v, const char *text)
 
 static int refuse(const struct reader *r, const char *key, const char *why)
 {
-    return wd_err_set(r->err, -ENOTSUP, "%s/%s: %s ('%s'), which this engine cannot compute",
-                      path(r), r->file, why, key);
+    return wd_err_set(r->err, -ENOTSUP, "%s/%s: %s%s ('%s'), which this engine cannot compute",
+                      path(r), r->file, r->relative, why, key);
 }
 
 /* What tells relatives of this model from it. */
@@ -277,7 +278,7 @@ static int id_list(const struct reader *r, const json_t *o, const char *key, int
 
 static int tokens(const struct reader *r, const json_t *top, const json_t *t, struct wd_shape *s)
 {
-    struct reader g = {.f = r->f, .file = "generation_config.json", .err = r->err};
+    struct reader g = {.f = r->f, .file = "generation_config.json", .relative = "", .err = r->err};
     struct wd_err absent = {0};
     json_t *gen = NULL;
     bool has_suppress = false;
@@ -374,10 +375,19 @@ static int media_part(const struct reader *r, const json_t *top, struct wd_shape
     return 0;
 }
 
-static int from_config(const struct reader *r, const json_t *top, struct wd_shape *s)
+/* Members of the family are known by their layers. */
+static const char *relative(const json_t *t)
 {
-    const json_t *t = top, *two_way;
-    const char *type = json_string_value(get(top, "model_type"));
+    json_int_t n = json_integer_value(get(t, "num_hidden_layers"));
+
+    return n == 35 ? "Gemma 4 E2B: " : n == 42 ? "Gemma 4 E4B: " : n == 30 ? "Gemma 4 26B-A4B: " : "";
+}
+
+static int from_config(struct reader *r, const json_t *top, struct wd_shape *s)
+{
+    const json_t *t = top, *two_way, *quantised = get(top, "quantization_config");
+    const char *type = json_string_value(get(top, "model_type")), *method;
+    bool unified = true;
     int rc;
 
     if (!type)
@@ -386,12 +396,30 @@ static int from_config(const struct reader *r, const json_t *top, struct wd_shap
         t = get(top, "text_config");
         if (!json_is_object(t))
             return wrong(r, "text_config", "an object");
+    } else if (!strcmp(type, "gemma4") && json_is_object(get(top, "text_config"))) {
+        /* Its text part is this decoder where none of the reasons below says otherwise (31B); what it
+         * sees with is a tower, which is left out. */
+        t = get(top, "text_config");
+        unified = false;
+    } else if (!strcmp(type, "gemma4_text")) {
+        unified = false;
+    } else if (!strcmp(type, "gemma4_unified_assistant")) {
+        return wd_err_set(r->err, -ENOTSUP, "%s/%s: a drafter ('%s'), which goes beside a model",
+                          path(r), r->file, type);
     } else if (strcmp(type, "gemma4_unified_text")) {
         return wd_err_set(r->err, -ENOTSUP,
                           "%s/%s: a model of type '%.64s', expected 'gemma4_unified'", path(r),
                           r->file, type);
     }
+    r->relative = unified ? "" : relative(t);
     rc = refuse_relatives(r, t);
+    if (rc == 0 && quantised) {
+        method = json_string_value(get(quantised, "quant_method"));
+        rc = wd_err_set(r->err, -ENOTSUP,
+                        "%s/%s: weights quantised by '%.40s' ('quantization_config'): give the BF16 "
+                        "folder or a GGUF file",
+                        path(r), r->file, method ? method : "another program");
+    }
     if (rc == 0)
         rc = number(r, t, "num_hidden_layers", -1, &s->n_layers);
     if (rc < 0)
@@ -407,7 +435,8 @@ static int from_config(const struct reader *r, const json_t *top, struct wd_shap
         (rc = real(r, t, "rms_norm_eps", 1e-6, &s->eps)) < 0 ||
         (rc = real(r, t, "final_logit_softcapping", 0, &s->softcap)) < 0 ||
         (rc = layer_kinds(r, t, s)) < 0 || (rc = heads(r, t, s)) < 0 ||
-        (rc = tokens(r, top, t, s)) < 0 || (rc = media_part(r, top, s)) < 0)
+        (rc = tokens(r, top, t, s)) < 0 ||
+        (unified && (rc = media_part(r, top, s)) < 0))
         return rc;
     /* null means causal everywhere; where the key is not there at all, the family sees pictures
      * both ways. */
@@ -421,7 +450,7 @@ static int from_config(const struct reader *r, const json_t *top, struct wd_shap
 
 int wd_shape_from_json(const struct wd_tensor_file *text, struct wd_shape *s, struct wd_err *err)
 {
-    struct reader r = {.f = text, .file = "config.json", .err = err};
+    struct reader r = {.f = text, .file = "config.json", .relative = "", .err = err};
     json_t *top = NULL;
     int rc = load(&r, &top);
 

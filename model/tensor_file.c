@@ -1,9 +1,11 @@
 /* model/tensor_file.c - maps a model file, or a folder of them, and answers what is in it. */
 #include "model/tensor_file.h"
 
+#include "model/foreign_file.h"
 #include "model/json_scan.h"
 #include "model/tensor_table.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -77,8 +79,7 @@ static int add_file(struct wd_tensor_file *f, char *path, const void *data, size
     return 0;
 }
 
-/* Takes path. */
-static int map_file(struct wd_tensor_file *f, char *path, struct wd_err *err)
+int wd_table_map(struct wd_tensor_file *f, char *path, struct wd_err *err)
 {
     struct wd_mapping mapping;
     size_t len;
@@ -111,6 +112,7 @@ static int read_file(struct wd_tensor_file *f, uint32_t i, bool expect_safetenso
                      struct wd_err *err)
 {
     const struct wd_table_file *file = &f->files[i];
+    const char *what;
 
     if (file->len >= 4 && !memcmp(file->data, "GGUF", 4) && !expect_safetensors) {
         f->form = WD_FORM_GGUF;
@@ -120,7 +122,9 @@ static int read_file(struct wd_tensor_file *f, uint32_t i, bool expect_safetenso
         f->form = WD_FORM_SAFETENSORS;
         return wd_safetensors_read(f, i, err);
     }
-    return wd_err_set(err, -EINVAL, "%s: neither a GGUF nor a safetensors file", file->path);
+    what = wd_foreign_file(file->data, file->len);
+    return wd_err_set(err, -EINVAL, "%s: neither a GGUF nor a safetensors file%s%s", file->path,
+                      what ? ": " : "", what ? what : "");
 }
 
 /* Number of a shard; maps and reads it the first time. */
@@ -147,7 +151,7 @@ static int shard(struct wd_tensor_file *f, const char *name, size_t len, uint32_
         return wd_err_set(err, -EINVAL, "%s/" INDEX_NAME ": more than %d files", f->path,
                           WD_TABLE_MAX_FILES);
     path = join(f->path, name, len);
-    r = map_file(f, path, err);
+    r = wd_table_map(f, path, err);
     if (r < 0)
         return r;
     *ret = (uint32_t)f->n_files - 1;
@@ -221,6 +225,22 @@ static int read_index(struct wd_tensor_file *f, const char *text, size_t len, bo
     return 0;
 }
 
+/* Why a folder without weights is no model, from what else it holds. */
+static int no_weights(const struct wd_tensor_file *f, struct wd_err *err)
+{
+    const char *what = NULL;
+    struct dirent *e;
+    DIR *d = opendir(f->path);
+
+    while (d && !what && (e = readdir(d)))
+        what = wd_foreign_name(e->d_name);
+    if (d)
+        closedir(d);
+    return wd_err_set(err, -ENOENT,
+                      "%s: the folder holds neither model.safetensors nor " INDEX_NAME "%s%s",
+                      f->path, what ? "; " : "", what ? what : "");
+}
+
 static int open_folder(struct wd_tensor_file *f, struct wd_err *err)
 {
     char *path = join(f->path, "model.safetensors", strlen("model.safetensors")), *text = NULL;
@@ -231,7 +251,7 @@ static int open_folder(struct wd_tensor_file *f, struct wd_err *err)
     if (!path)
         return wd_err_set(err, -ENOMEM, "%s: out of memory", f->path);
     if (access(path, F_OK) == 0) {
-        r = map_file(f, path, err);
+        r = wd_table_map(f, path, err);
         if (r == 0)
             r = read_file(f, 0, true, err);
         return r < 0 ? r : wd_table_finish(f, err);
@@ -239,8 +259,7 @@ static int open_folder(struct wd_tensor_file *f, struct wd_err *err)
     free(path);
     r = wd_tensor_file_sidecar(f, INDEX_NAME, &text, &len, err);
     if (r == -ENOENT)
-        return wd_err_set(err, r, "%s: the folder holds neither model.safetensors nor " INDEX_NAME,
-                          f->path);
+        return no_weights(f, err);
     if (r == 0)
         r = read_index(f, text, len, false, err);
     if (r == 0)
@@ -253,11 +272,13 @@ static int open_folder(struct wd_tensor_file *f, struct wd_err *err)
 
 static int open_single(struct wd_tensor_file *f, struct wd_err *err)
 {
-    int r = map_file(f, strdup(f->path), err);
+    int r = wd_table_map(f, strdup(f->path), err);
     const char *slash;
 
     if (r == 0)
         r = read_file(f, 0, false, err);
+    if (r == 0 && f->form == WD_FORM_GGUF)
+        r = wd_gguf_join(f, err);
     if (r == 0)
         r = wd_table_finish(f, err);
     if (r < 0 || f->form == WD_FORM_GGUF)

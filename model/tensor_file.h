@@ -33,7 +33,7 @@ enum wd_tensor_form { WD_FORM_GGUF, WD_FORM_SAFETENSORS };
 
 struct wd_tensor_file;
 
-/* path: a GGUF file; a .safetensors file; or a folder with model.safetensors or
+/* path: a GGUF file, or the first part of a split one, whose others lie beside it; a .safetensors file; or a folder with model.safetensors or
  * model.safetensors.index.json and its shards. The kind of file is told by its first bytes, not by
  * its name. Errors: -ENOENT and other errnos of open, -EINVAL for a file that is no model or is
  * damaged (err names file, tensor or key, offset, what was expected), -ENOTSUP for types or

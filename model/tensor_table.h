@@ -95,6 +95,10 @@ const struct wd_meta *wd_table_meta(const struct wd_tensor_file *f, const char *
 
 /* Readers: of file number i. */
 int wd_gguf_read(struct wd_tensor_file *f, uint32_t i, struct wd_err *err);
+/* The other parts of a split one, when file 0 is the first of them: maps and reads them. */
+int wd_gguf_join(struct wd_tensor_file *f, struct wd_err *err);
+/* Takes path, NULL too: one file more, mapped. */
+int wd_table_map(struct wd_tensor_file *f, char *path, struct wd_err *err);
 int wd_safetensors_read(struct wd_tensor_file *f, uint32_t i, struct wd_err *err);
 
 static inline uint16_t wd_le16(const unsigned char *p)

@@ -25,7 +25,8 @@ static const struct name embed_name = {"token_embd.weight", LM "embed_tokens.wei
 static const struct name head_name = {"output.weight", "lm_head.weight", NULL};
 static const struct name norm_name = {"output_norm.weight", LM "norm.weight", NULL};
 
-/* Finds a tensor under any of its names, also without the leading "model." of re-saved folders. */
+/* Finds a tensor under any of its names, also without the leading "model." of re-saved folders, and
+ * with "model." alone. */
 static const struct wd_tensor *find(const struct wd_tensor_file *f, const struct name *n, unsigned layer,
                                     char *ret_name, size_t cap)
 {
@@ -50,6 +51,8 @@ static const struct wd_tensor *find(const struct wd_tensor_file *f, const struct
         t = wd_tensor_file_find(f, name);
         if (!t && strncmp(name, "model.", 6) == 0)
             t = wd_tensor_file_find(f, name + 6);
+        if (!t && strncmp(name, LM, sizeof LM - 1) == 0) /* a text model by itself */
+            t = wd_tensor_file_find(f, name + strlen("model.language_"));
         if (t)
             return t;
     }
@@ -276,13 +279,33 @@ static int is_mmproj(const struct dirent *e)
     return fnmatch("*mmproj*.gguf", e->d_name, 0) == 0;
 }
 
+static bool says(const struct wd_tensor_file *f, const char *key, const char *expected)
+{
+    const char *s;
+    size_t len;
+
+    return wd_tensor_file_str(f, key, &s, &len) && len == strlen(expected) && !memcmp(s, expected, len);
+}
+
+/* Of this width, and no tower of a relative: with one of those the text is used alone. */
+static bool fits_beside(const struct wd_tensor_file *f, uint64_t d_model)
+{
+    uint64_t got;
+
+    if (!wd_tensor_file_u64(f, "clip.vision.projection_dim", &got) &&
+        !wd_tensor_file_u64(f, "clip.audio.projection_dim", &got))
+        return false;
+    return got == d_model && !says(f, "clip.vision.projector_type", "gemma4v") &&
+           !says(f, "clip.projector_type", "gemma4v") && !says(f, "clip.audio.projector_type", "gemma4a");
+}
+
 /* The media file beside a text GGUF: the first in the folder that projects to the same width. */
 static int find_beside(struct wd_weights *w, const char *path, struct wd_err *err)
 {
     struct dirent **list = NULL;
     const char *slash = strrchr(path, '/');
     char folder[4096], file[4096 + 300];
-    uint64_t want = 0, got;
+    uint64_t want = 0;
     int n, i;
 
     if (!wd_tensor_file_u64(w->text, "gemma4.embedding_length", &want))
@@ -296,7 +319,7 @@ static int find_beside(struct wd_weights *w, const char *path, struct wd_err *er
 
         snprintf(file, sizeof file, "%s/%s", folder, list[i]->d_name);
         if (!w->media && wd_tensor_file_open(file, &f, err) == 0) {
-            if (wd_tensor_file_u64(f, "clip.vision.projection_dim", &got) && got == want)
+            if (fits_beside(f, want))
                 w->media = f;
             else
                 wd_tensor_file_free(f);

@@ -302,6 +302,11 @@ static void a_missing_key_is_named(void **state)
         __VA_ARGS__;                                                                               \
     }
 ADD(add_llama, gguf_str(g, "general.architecture", "llama"))
+ADD(add_drafter, gguf_str(g, "general.architecture", "gemma4-assistant"))
+ADD(add_adapter, gguf_str(g, "general.type", "adapter"))
+ADD(add_e2b, gguf_u32(g, "gemma4.block_count", 35);
+    gguf_u32(g, "gemma4.embedding_length_per_layer_input", 256))
+ADD(add_26b, gguf_u32(g, "gemma4.block_count", 30); gguf_u32(g, "gemma4.expert_count", 128))
 ADD(add_clip, gguf_str(g, "general.architecture", "clip"))
 ADD(add_experts, gguf_u32(g, "gemma4.expert_count", 128))
 ADD(add_per_layer, gguf_u32(g, "gemma4.embedding_length_per_layer_input", 256))
@@ -340,6 +345,10 @@ static void relatives_are_refused_in_words(void **state)
     (void)state;
     gguf_refused("general.architecture", add_llama, -ENOTSUP, "'llama'");
     gguf_refused("general.architecture", add_clip, -ENOTSUP, "mmproj");
+    gguf_refused("general.architecture", add_drafter, -ENOTSUP, "a drafter");
+    gguf_refused(NULL, add_adapter, -ENOTSUP, "LoRA adapter");
+    gguf_refused("gemma4.block_count", add_e2b, -ENOTSUP, "Gemma 4 E2B: embeddings for every layer");
+    gguf_refused("gemma4.block_count", add_26b, -ENOTSUP, "Gemma 4 26B-A4B: a mixture of experts");
     gguf_refused(NULL, add_experts, -ENOTSUP, "mixture of experts");
     gguf_refused(NULL, add_per_layer, -ENOTSUP, "embeddings for every layer");
     gguf_refused(NULL, add_shared, -ENOTSUP, "share keys and values");
@@ -631,6 +640,12 @@ static void a_config_that_cannot_be_is_refused(void **state)
         {"{\"model_type\":\"gemma4\"}", -ENOTSUP, "'gemma4'"},
         {"{\"model_type\":\"gemma4_unified\"}", -EINVAL, "text_config"},
         {"{\"model_type\":\"gemma4_unified\",\"text_config\":{}}", -EINVAL, "num_hidden_layers"},
+        {"{\"model_type\":\"gemma4_unified_assistant\"}", -ENOTSUP, "a drafter"},
+        {"{\"model_type\":\"gemma4\",\"text_config\":{\"num_hidden_layers\":42,"
+         "\"num_kv_shared_layers\":18}}",
+         -ENOTSUP, "Gemma 4 E4B: layers that share keys"},
+        {TOP(TEXT_HEAD) ",\"quantization_config\":{\"quant_method\":\"compressed-tensors\"}}", -ENOTSUP,
+         "quantised by 'compressed-tensors'"},
         {TOP(TEXT_HEAD ",\"num_experts\":4") "}", -ENOTSUP, "mixture of experts"},
         {TOP(TEXT_HEAD ",\"enable_moe_block\":true") "}", -ENOTSUP, "mixture of experts"},
         {TOP(TEXT_HEAD ",\"hidden_size_per_layer_input\":256") "}", -ENOTSUP, "every layer"},
@@ -674,6 +689,22 @@ static void a_config_that_cannot_be_is_refused(void **state)
     }
 }
 
+/* 31B: the same decoder, but it sees with a tower. */
+static void a_relative_with_this_decoder_is_read_without_what_it_sees_with(void **state)
+{
+    struct wd_err err = {0};
+    struct wd_shape s;
+
+    (void)state;
+    if (read_folder("{\"model_type\":\"gemma4\",\"text_config\":{" TEXT_HEAD LAYERS KEQV ROPE
+                    "},\"vision_config\":{\"hidden_size\":1152}}",
+                    NULL, &s, &err) < 0)
+        fail_msg("%s", err.text);
+    assert_int_equal(s.d_model, 16);
+    assert_true(s.layers[1].k_eq_v);
+    assert_false(s.has_vision || s.has_audio);
+}
+
 static void a_bad_generation_config_is_refused(void **state)
 {
     struct wd_err err = {0};
@@ -706,6 +737,7 @@ int main(void)
         cmocka_unit_test(both_spellings_of_full_layers_are_read),
         cmocka_unit_test(full_layers_with_their_own_values_have_as_many_heads_as_the_others),
         cmocka_unit_test(a_config_that_cannot_be_is_refused),
+        cmocka_unit_test(a_relative_with_this_decoder_is_read_without_what_it_sees_with),
         cmocka_unit_test(a_bad_generation_config_is_refused),
     };
 

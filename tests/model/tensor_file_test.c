@@ -414,6 +414,12 @@ static void other_files_are_refused(void **state)
     assert_non_null(strstr(err.text, "not a regular file"));
     assert_int_equal(wd_tensor_file_open(folder, &f, &err), -ENOENT);
     assert_non_null(strstr(err.text, "model.safetensors"));
+    temp_file(folder, "pytorch_model.bin", "PK\3\4 and so on", 15);
+    assert_int_equal(wd_tensor_file_open(folder, &f, &err), -ENOENT);
+    assert_non_null(strstr(err.text, "PyTorch"));
+    snprintf(path, sizeof path, "%s/pytorch_model.bin", folder);
+    assert_int_equal(wd_tensor_file_open(path, &f, &err), -EINVAL);
+    assert_non_null(strstr(err.text, "zip archive"));
     assert_null(f);
     temp_remove(folder);
 }
@@ -592,6 +598,14 @@ static int open_index(const char *folder, const char *index, struct wd_tensor_fi
     return wd_tensor_file_open(folder, ret, err);
 }
 
+static void put_head(const char *folder, const char *name, const char *head)
+{
+    struct bytes b = safetensors_file(head, 4);
+
+    temp_file(folder, name, b.at, b.n);
+    bytes_free(&b);
+}
+
 static void shards_are_tied_together_by_their_index(void **state)
 {
     struct wd_tensor_file *f = NULL;
@@ -640,12 +654,23 @@ static void an_index_that_lies_is_refused(void **state)
         {"[]", -EINVAL, "expected an object"},
         {"{\"weight_map\":{\"a\":1}}", -EINVAL, "expected a string"},
         {"{\"weight_map\":{\"a\":\"text\"}}", -EINVAL, "text"},
+        {"{\"weight_map\":{\"a\":\"one.safetensors\",\"a\":\"again.safetensors\"}}", -EINVAL,
+         "'a' occurs twice"},
+        {"{\"weight_map\":{\"a\":\"one.safetensors\",\"q\":\"int4.safetensors\"}}", -ENOTSUP,
+         "'q': type I32"},
+        {"{\"weight_map\":{\"a\":\"one.safetensors\",\"s\":\"short.safetensors\"}}", -EINVAL,
+         "'s': 4 bytes, but its shape needs 8"},
     };
     char *folder = temp_folder();
 
     (void)state;
     put_shard(folder, "one.safetensors", "a");
     put_shard(folder, "two.safetensors", "b");
+    put_shard(folder, "again.safetensors", "a");
+    put_head(folder, "int4.safetensors",
+             "{\"q\":{\"dtype\":\"I32\",\"shape\":[1],\"data_offsets\":[0,4]}}");
+    put_head(folder, "short.safetensors",
+             "{\"s\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,4]}}");
     temp_file(folder, "text", "some text, no tensors", 21);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct wd_tensor_file *f = NULL;
