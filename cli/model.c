@@ -7,7 +7,8 @@
 
 static int usage(FILE *to)
 {
-    fprintf(to, "usage: witness model show FILE|DIR [--json]\n"
+    fprintf(to, "usage: witness model show FILE|DIR [--context N] [--json]\n"
+                "       witness model check FILE|DIR [--mmproj FILE] [--threads N]\n"
                 "       witness model eval MODEL CASE.json [--dump OUT.safetensors] [--layers] [--greedy N]\n"
                 "                          [--mmproj FILE] [--threads N] [--kernels NAME] [--exact]\n"
                 "       witness model tokenize MODEL [--special] [--decode]\n"
@@ -21,6 +22,8 @@ int wd_cli_model(int argc, char **argv)
         return usage(stderr);
     if (strcmp(argv[1], "show") == 0)
         return wd_cli_model_show(argc - 1, argv + 1);
+    if (strcmp(argv[1], "check") == 0)
+        return wd_cli_model_check(argc - 1, argv + 1);
     if (strcmp(argv[1], "eval") == 0)
         return wd_cli_model_eval(argc - 1, argv + 1);
     if (strcmp(argv[1], "tokenize") == 0)

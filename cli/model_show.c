@@ -4,6 +4,7 @@
 #include "model/drafter.h"
 #include "model/kv_cache.h"
 #include "model/tensor_file.h"
+#include "model/tokenizer.h"
 #include "model/weights.h"
 
 #include <getopt.h>
@@ -46,15 +47,21 @@ struct report {
     size_t n_types, n_tensors;
     uint32_t n_full;
     size_t kv_sliding, kv_full; /* bytes for one position */
-    uint64_t kv_window;
+    uint32_t positions; /* of the context asked for */
+    bool window;        /* nothing was asked for: a window as the daemon has it */
+    uint64_t kv_bytes;  /* of that many positions */
+    uint64_t all_bytes; /* weights, keys and values of it, drafter */
+    bool has_template, has_generation, has_processor;
+    char tokenizer[600]; /* why there is none; "" */
 };
 
 static int usage(FILE *to)
 {
-    fprintf(to, "usage: witness model show FILE|DIR [--drafter PATH] [--json]\n\n"
+    fprintf(to, "usage: witness model show FILE|DIR [--context N] [--drafter PATH] [--json]\n\n"
                 "FILE is a GGUF file (its media part may lie beside it as *mmproj*.gguf), DIR a "
                 "folder of safetensors, or either the\n"
                 "name of a shipped model.\n\n"
+                "  --context N      tokens to keep keys and values of; default a window of 15 s of sound\n"
                 "  --drafter PATH   a drafter made for it: whether it is, and what memory it takes\n"
                 "  --json           print one JSON object instead of a table\n");
     return to == stdout ? EX_OK : EX_USAGE;
@@ -108,8 +115,40 @@ static void count_tensor(struct report *r, const struct wd_tensor *t)
     r->types[i].bytes += t->n_bytes;
 }
 
+static bool beside(const struct wd_tensor_file *f, const char *name)
+{
+    char *text = NULL;
+    size_t len;
+    bool there = wd_tensor_file_sidecar(f, name, &text, &len, NULL) == 0;
+
+    free(text);
+    return there;
+}
+
+/* What comes with the weights and is not needed to compute. */
+static void look_beside(struct report *r)
+{
+    const struct wd_tensor_file *f = r->w->text;
+    struct wd_tokenizer *t = NULL;
+    struct wd_err err = {0};
+    const char *s;
+    size_t len;
+
+    if (wd_tokenizer_open(f, &t, &err) < 0)
+        snprintf(r->tokenizer, sizeof r->tokenizer, "a tokenizer that can be used: %s", err.text);
+    wd_tokenizer_free(t);
+    if (wd_tensor_file_form(f) == WD_FORM_GGUF) {
+        r->has_template = wd_tensor_file_str(f, "tokenizer.chat_template", &s, &len);
+        r->has_generation = r->has_processor = true; /* in its keys; in the media part */
+    } else {
+        r->has_template = beside(f, "chat_template.jinja") || beside(f, "chat_template.json");
+        r->has_generation = beside(f, "generation_config.json");
+        r->has_processor = beside(f, "processor_config.json") || beside(f, "preprocessor_config.json");
+    }
+}
+
 static void look(const struct wd_weights *w, const struct wd_drafter_weights *drafter,
-                 struct report *r)
+                 uint32_t positions, struct report *r)
 {
     const struct wd_tensor_file *files[] = {w->text, w->media};
     uint64_t bounded;
@@ -124,9 +163,13 @@ static void look(const struct wd_weights *w, const struct wd_drafter_weights *dr
     for (uint32_t l = 0; l < r->s->n_layers; l++)
         r->n_full += r->s->layers[l].full;
     wd_kv_position_bytes(r->s, &r->kv_sliding, &r->kv_full);
-    bounded =
-        WINDOW_FRAMES + WINDOW_TOKENS < r->s->window ? WINDOW_FRAMES + WINDOW_TOKENS : r->s->window;
-    r->kv_window = bounded * r->kv_sliding + (uint64_t)(WINDOW_FRAMES + WINDOW_TOKENS) * r->kv_full;
+    r->window = positions == 0;
+    r->positions = r->window ? WINDOW_FRAMES + WINDOW_TOKENS : positions;
+    bounded = r->positions < r->s->window ? r->positions : r->s->window;
+    r->kv_bytes = bounded * r->kv_sliding + (uint64_t)r->positions * r->kv_full;
+    r->all_bytes = r->total + r->kv_bytes +
+                   (drafter ? drafter->mapped_bytes + wd_drafter_scratch_bytes(drafter, r->s) : 0);
+    look_beside(r);
 }
 
 static const char *form_name(const struct report *r)
@@ -177,7 +220,7 @@ static const char *media_text(const struct wd_shape *s)
 /* What a person would look for and not find; i counts up, NULL ends. */
 static const char *missing(const struct report *r, size_t i)
 {
-    const char *list[3] = {0};
+    const char *list[6] = {0};
     size_t n = 0;
 
     if (!r->s->has_audio && !r->s->has_vision && wd_tensor_file_form(r->w->text) == WD_FORM_GGUF)
@@ -188,7 +231,15 @@ static const char *missing(const struct report *r, size_t i)
         list[n++] = "the vision front end: it sees nothing";
     if (r->s->n_stop == 0)
         list[n++] = "stop tokens: an answer does not end by itself";
-    return i < n ? list[i] : NULL;
+    if (r->tokenizer[0])
+        list[n++] = r->tokenizer;
+    if (!r->has_template)
+        list[n++] = "a chat template: prompts are made without it";
+    if (!r->has_generation)
+        list[n++] = "generation_config.json: stop tokens are those of config.json";
+    if (!r->has_processor && (r->s->has_vision || r->s->has_audio))
+        list[n++] = "processor settings: the family's own are used";
+    return i < n && i < sizeof list / sizeof *list ? list[i] : NULL;
 }
 
 static void print_table(const struct report *r)
@@ -235,8 +286,13 @@ static void print_table(const struct report *r)
     printf("\n%-18s %8s %12s\n", "keys and values", "", "size");
     printf("  %-25s %12s\n", "a token, sliding layers", size(r->kv_sliding));
     printf("  %-25s %12s\n", "a token, full layers", size(r->kv_full));
-    printf("  %-25s %12s  (%u frames of sound, %u tokens)\n", "a window of 15 s",
-           size(r->kv_window), WINDOW_FRAMES, WINDOW_TOKENS);
+    if (r->window)
+        printf("  %-25s %12s  (%u frames of sound, %u tokens)\n", "a window of 15 s",
+               size(r->kv_bytes), WINDOW_FRAMES, WINDOW_TOKENS);
+    else
+        printf("  %-25s %12s  (%u tokens)\n", "the context asked for", size(r->kv_bytes), r->positions);
+    printf("  %-25s %12s  (weights%s, keys and values of one stream)\n", "all together", size(r->all_bytes),
+           r->drafter ? ", drafter" : "");
 }
 
 static int print_json(const struct report *r)
@@ -257,7 +313,7 @@ static int print_json(const struct report *r)
     /* Names come from files: what is not UTF-8 there becomes null here. */
     top = json_pack(
         "{s:o*,s:o*,s:o*,s:s,s:s,s:I,s:I,s:I,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:b,s:b,s:o,s:o,s:{s:"
-        "I,s:I,s:i,s:i,s:I},s:o}", //
+        "I,s:I,s:i,s:i,s:I},s:I,s:o}", //
         "name", json_string(s->name), "file", json_string(wd_tensor_file_path(r->w->text)),
         "media_file", r->w->media ? json_string(wd_tensor_file_path(r->w->media)) : json_null(),
         "form", form_name(r), "family", s->family, "bytes", (json_int_t)r->w->mapped_bytes,
@@ -267,9 +323,9 @@ static int print_json(const struct report *r)
         (int)s->window, "vocabulary", (int)s->n_vocab, "audio", s->has_audio, "vision",
         s->has_vision, "types", types, "memory", memory, "kv", //
         "sliding_bytes_per_token", (json_int_t)r->kv_sliding, "full_bytes_per_token",
-        (json_int_t)r->kv_full, "window_s", WINDOW_S, "window_positions",
-        (int)(WINDOW_FRAMES + WINDOW_TOKENS), "window_bytes", (json_int_t)r->kv_window, "missing",
-        lacks);
+        (json_int_t)r->kv_full, "window_s", r->window ? WINDOW_S : 0, "window_positions",
+        (int)r->positions, "window_bytes", (json_int_t)r->kv_bytes, "all_bytes",
+        (json_int_t)r->all_bytes, "missing", lacks);
     if (top && r->drafter)
         json_object_set_new(top, "drafter",
                             json_pack("{s:o*,s:I,s:I,s:i,s:i}", "file",
@@ -286,6 +342,7 @@ static int print_json(const struct report *r)
 int wd_cli_model_show(int argc, char **argv)
 {
     static const struct option options[] = {{"json", no_argument, NULL, 'j'},
+                                            {"context", required_argument, NULL, 'c'},
                                             {"drafter", required_argument, NULL, 'd'},
                                             {"help", no_argument, NULL, 'h'},
                                             {NULL, 0, NULL, 0}};
@@ -296,18 +353,19 @@ int wd_cli_model_show(int argc, char **argv)
     struct report report;
     char path[PATH_MAX];
     bool json = false;
+    long context = 0;
     int c, code = EX_OK;
 
     optind = 1;
     while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
         if (c == 'h')
             return usage(stdout);
-        if (c != 'j' && c != 'd')
-            return usage(stderr);
         if (c == 'd')
             drafter_path = optarg;
-        else
+        else if (c == 'j')
             json = true;
+        else if (c != 'c' || !wd_cli_number(optarg, 1, INT_MAX, &context))
+            return usage(stderr);
     }
     if (optind + 1 != argc)
         return usage(stderr);
@@ -319,6 +377,12 @@ int wd_cli_model_show(int argc, char **argv)
         free(w);
         return wd_cli_fail(&err);
     }
+    if (context > (long)w->shape.n_context) {
+        fprintf(stderr, "witness: --context %ld: the model's context is %u tokens\n", context, w->shape.n_context);
+        wd_weights_done(w);
+        free(w);
+        return EX_USAGE;
+    }
     if (drafter_path) {
         drafter = calloc(1, sizeof *drafter);
         if (!drafter ||
@@ -329,7 +393,7 @@ int wd_cli_model_show(int argc, char **argv)
             return err.code ? wd_cli_fail(&err) : EX_OSERR;
         }
     }
-    look(w, drafter, &report);
+    look(w, drafter, (uint32_t)context, &report);
     if (json)
         code = print_json(&report);
     else

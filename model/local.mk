@@ -6,6 +6,7 @@ libmodel_a_SOURCES = \
 	model/foreign_file.h model/foreign_file.c \
 	model/tensor_file.h model/tensor_file.c \
 	model/tensor_table.h model/tensor_table.c \
+	model/tensor_values.h model/tensor_values.c \
 	model/tensor_meta.c model/gguf.c model/gguf_split.c model/safetensors.c \
 	model/shape.h model/shape_parts.h model/shape.c \
 	model/shape_gguf.c model/shape_json.c \

@@ -407,6 +407,11 @@ const struct wd_tensor *wd_tensor_file_at(const struct wd_tensor_file *f, size_t
     return i < f->n_tensors ? &f->tensors[i].t : NULL;
 }
 
+size_t wd_tensor_file_index(const struct wd_tensor_file *f, const struct wd_tensor *t)
+{
+    return (size_t)((const struct wd_table_tensor *)(const void *)t - f->tensors);
+}
+
 const struct wd_tensor *wd_tensor_file_find(const struct wd_tensor_file *f, const char *name)
 {
     size_t lo = 0, hi = f->n_tensors;

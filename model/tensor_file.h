@@ -52,6 +52,8 @@ enum wd_tensor_form wd_tensor_file_form(const struct wd_tensor_file *f);
 size_t wd_tensor_file_count(const struct wd_tensor_file *f);
 const struct wd_tensor *wd_tensor_file_at(const struct wd_tensor_file *f,
                                           size_t i); /* in file order */
+/* Of one that came from wd_tensor_file_at() or _find(). */
+size_t wd_tensor_file_index(const struct wd_tensor_file *f, const struct wd_tensor *t);
 const struct wd_tensor *wd_tensor_file_find(const struct wd_tensor_file *f,
                                             const char *name); /* O(log n); NULL if absent */
 uint64_t wd_tensor_file_bytes(const struct wd_tensor_file *f); /* size of the mapping(s) */

@@ -74,16 +74,33 @@ static int wrong_shape(const struct wd_tensor_file *f, const struct wd_tensor *t
                       (unsigned long long)in, (unsigned long long)out);
 }
 
-static int matrix(const struct wd_tensor_file *f, const struct name *n, unsigned layer, uint64_t out,
-                  uint64_t in, struct wd_matrix *ret, struct wd_err *err)
+/* It has a meaning: for wd_weights_unused(). */
+static void mark(struct wd_weights *w, const struct wd_tensor_file *f, const struct wd_tensor *t)
+{
+    w->used[(f == w->text ? 0 : wd_tensor_file_count(w->text)) + wd_tensor_file_index(f, t)] = true;
+}
+
+/* A tensor that is wrong: said to whoever wants to hear of all of them, otherwise the end. */
+static int wrong(const struct wd_weights *w, int r, struct wd_err *err)
+{
+    if (r != -EINVAL || !w->problems)
+        return r;
+    w->problems->say(w->problems->ctx, err->text);
+    err->code = 0;
+    return 0;
+}
+
+static int matrix(struct wd_weights *w, const struct wd_tensor_file *f, const struct name *n, unsigned layer,
+                  uint64_t out, uint64_t in, struct wd_matrix *ret, struct wd_err *err)
 {
     char name[160];
     const struct wd_tensor *t = find(f, n, layer, name, sizeof name);
 
     if (!t)
-        return missing(f, name, err);
+        return wrong(w, missing(f, name, err), err);
+    mark(w, f, t);
     if (t->dims[0] != in || t->dims[1] != out || t->dims[2] != 1 || t->dims[3] != 1)
-        return wrong_shape(f, t, in, out, err);
+        return wrong(w, wrong_shape(f, t, in, out, err), err);
     ret->type = (enum wd_type)t->type;
     ret->n_out = (uint32_t)out;
     ret->n_in = (uint32_t)in;
@@ -99,9 +116,10 @@ static int vector(struct wd_weights *w, const struct wd_tensor_file *f, const st
     float *copy;
 
     if (!t)
-        return missing(f, name, err);
+        return wrong(w, missing(f, name, err), err);
+    mark(w, f, t);
     if (t->dims[0] != len || t->dims[1] != 1 || t->dims[2] != 1 || t->dims[3] != 1)
-        return wrong_shape(f, t, len, 1, err);
+        return wrong(w, wrong_shape(f, t, len, 1, err), err);
     if (t->type == WD_TYPE_F32) {
         *ret = t->data;
         return 0;
@@ -122,7 +140,7 @@ static int one_layer(struct wd_weights *w, unsigned i, struct wd_err *err)
     const struct wd_layer_shape *ls = &s->layers[i];
     struct wd_layer_weights *l = &w->layers[i];
     uint64_t d = s->d_model, hd = ls->head_dim, q = s->n_heads * hd, kv = ls->n_kv_heads * hd;
-    const float *scalar;
+    const float one = 1, *scalar = &one;
     int r;
     const struct {
         struct name name;
@@ -165,7 +183,7 @@ static int one_layer(struct wd_weights *w, unsigned i, struct wd_err *err)
     for (size_t k = 0; k < sizeof matrices / sizeof matrices[0]; k++) {
         if (!matrices[k].wanted)
             continue;
-        r = matrix(w->text, &matrices[k].name, i, matrices[k].out, matrices[k].in, matrices[k].to, err);
+        r = matrix(w, w->text, &matrices[k].name, i, matrices[k].out, matrices[k].in, matrices[k].to, err);
         if (r < 0)
             return r;
     }
@@ -214,19 +232,20 @@ static int vision(struct wd_weights *w, const struct wd_tensor_file *f, struct w
         if (r < 0)
             return r;
     }
-    r = matrix(f, &dense, 0, m, p, &v->dense, err);
+    r = matrix(w, f, &dense, 0, m, p, &v->dense, err);
     if (r == 0)
-        r = matrix(f, &proj, 0, s->d_model, m, &v->proj, err);
+        r = matrix(w, f, &proj, 0, s->d_model, m, &v->proj, err);
     if (r < 0)
         return r;
 
     t = find(f, &pos_name, 0, name, sizeof name);
     if (!t)
-        return missing(f, name, err);
+        return wrong(w, missing(f, name, err), err);
+    mark(w, f, t);
     v->pos_slabs = wd_tensor_file_form(f) == WD_FORM_GGUF;
     if (t->dims[0] != m || t->dims[3] != 1 || t->dims[v->pos_slabs ? 1 : 2] != s->mm_positions ||
         t->dims[v->pos_slabs ? 2 : 1] != 2)
-        return wrong_shape(f, t, m, 2 * (uint64_t)s->mm_positions, err);
+        return wrong(w, wrong_shape(f, t, m, 2 * (uint64_t)s->mm_positions, err), err);
     v->pos.type = (enum wd_type)t->type;
     v->pos.n_in = s->mm_embed;
     v->pos.n_out = 2 * s->mm_positions;
@@ -346,7 +365,8 @@ static size_t count_vectors(const struct wd_tensor_file *f)
     return n;
 }
 
-int wd_weights_open(const char *path, const char *mmproj, struct wd_weights *w, struct wd_err *err)
+static int open_all(const char *path, const char *mmproj, const struct wd_weights_problems *problems,
+                    struct wd_weights *w, struct wd_err *err)
 {
     const struct wd_tensor_file *media;
     static const struct name audio_name = {"mm.a.input_projection.weight", "model.embed_audio.embedding_projection.weight",
@@ -355,6 +375,7 @@ int wd_weights_open(const char *path, const char *mmproj, struct wd_weights *w, 
     int r;
 
     memset(w, 0, sizeof *w);
+    w->problems = problems;
     r = wd_tensor_file_open(path, &w->text, err);
     if (r < 0)
         return r;
@@ -372,16 +393,17 @@ int wd_weights_open(const char *path, const char *mmproj, struct wd_weights *w, 
     w->n_vectors = count_vectors(w->text) + count_vectors(w->media);
     w->vectors = malloc((w->n_vectors + 1) * sizeof *w->vectors);
     w->layers = calloc(w->shape.n_layers, sizeof *w->layers);
-    if (!w->vectors || !w->layers) {
+    w->used = calloc(wd_tensor_file_count(w->text) + (w->media ? wd_tensor_file_count(w->media) : 0) + 1, sizeof *w->used);
+    if (!w->vectors || !w->layers || !w->used) {
         r = wd_err_set(err, -ENOMEM, "%s: out of memory", path);
         goto fail;
     }
-    r = matrix(w->text, &embed_name, 0, w->shape.n_vocab, w->shape.d_model, &w->embed, err);
+    r = matrix(w, w->text, &embed_name, 0, w->shape.n_vocab, w->shape.d_model, &w->embed, err);
     if (r < 0)
         goto fail;
     w->head = w->embed;
     if (find(w->text, &head_name, 0, name, sizeof name)) {
-        r = matrix(w->text, &head_name, 0, w->shape.n_vocab, w->shape.d_model, &w->head, err);
+        r = matrix(w, w->text, &head_name, 0, w->shape.n_vocab, w->shape.d_model, &w->head, err);
         if (r < 0)
             goto fail;
     }
@@ -391,14 +413,41 @@ int wd_weights_open(const char *path, const char *mmproj, struct wd_weights *w, 
     if (r == 0 && w->shape.has_vision)
         r = vision(w, media, err);
     if (r == 0 && w->shape.has_audio)
-        r = matrix(media, &audio_name, 0, w->shape.d_model, WD_AUDIO_SAMPLES, &w->audio, err);
+        r = matrix(w, media, &audio_name, 0, w->shape.d_model, WD_AUDIO_SAMPLES, &w->audio, err);
     if (r < 0)
         goto fail;
     digest(w);
+    w->problems = NULL;
     return 0;
 fail:
     wd_weights_done(w);
     return r;
+}
+
+int wd_weights_open(const char *path, const char *mmproj, struct wd_weights *w, struct wd_err *err)
+{
+    return open_all(path, mmproj, NULL, w, err);
+}
+
+int wd_weights_open_all(const char *path, const char *mmproj, const struct wd_weights_problems *problems,
+                        struct wd_weights *w, struct wd_err *err)
+{
+    return open_all(path, mmproj, problems, w, err);
+}
+
+const struct wd_tensor *wd_weights_unused(const struct wd_weights *w, size_t i)
+{
+    size_t n_text = wd_tensor_file_count(w->text), n = n_text + (w->media ? wd_tensor_file_count(w->media) : 0);
+
+    for (size_t k = 0; k < n; k++) {
+        const struct wd_tensor *t =
+            k < n_text ? wd_tensor_file_at(w->text, k) : wd_tensor_file_at(w->media, k - n_text);
+
+        /* The one that is read with the sizes (shape_gguf.c). */
+        if (!w->used[k] && strcmp(t->name, "rope_freqs.weight") != 0 && i-- == 0)
+            return t;
+    }
+    return NULL;
 }
 
 int wd_weights_torn(const struct wd_weights *w, struct wd_err *err)
@@ -413,6 +462,7 @@ void wd_weights_done(struct wd_weights *w)
     wd_tensor_file_free(w->text);
     wd_tensor_file_free(w->media);
     free(w->layers);
+    free(w->used);
     free(w->vectors);
     memset(w, 0, sizeof *w);
 }

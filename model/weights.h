@@ -3,9 +3,13 @@
 #include "base/err.h"
 #include "model/linear.h"
 #include "model/shape.h"
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct wd_tensor_file;
+struct wd_tensor;
+struct wd_weights_problems;
 
 struct wd_layer_weights {
     const float *input_norm, *post_attn_norm, *pre_ff_norm, *post_ff_norm; /* [d_model] */
@@ -38,12 +42,26 @@ struct wd_weights {
     char hash[17];                       /* hex, over names, types, shapes and the first bytes of each tensor */
     float *vectors;                      /* f32 copies of vectors that are stored otherwise */
     size_t n_vectors, used_vectors;
+    bool *used;                          /* of each tensor, the text's and then the media's: it has a meaning here */
+    const struct wd_weights_problems *problems; /* only while it is opened */
+};
+
+/* Who hears of every tensor that is missing or misshapen; `problem` names file and tensor and lives for the call. */
+struct wd_weights_problems {
+    void (*say)(void *ctx, const char *problem);
+    void *ctx;
 };
 
 /* path: GGUF or safetensors folder. mmproj: see struct wd_engine_opts. Errors name the file, the tensor and both shapes. */
 int wd_weights_open(const char *path, const char *mmproj, struct wd_weights *ret, struct wd_err *err);
 /* 0; or -EIO when one of its files is torn: see wd_tensor_file_torn(). */
 int wd_weights_torn(const struct wd_weights *w, struct wd_err *err);
+/* The same, but goes on behind tensors that are missing or misshapen. If there were any, the result is good for looking
+ * at, not for computing. */
+int wd_weights_open_all(const char *path, const char *mmproj, const struct wd_weights_problems *problems,
+                        struct wd_weights *ret, struct wd_err *err);
+/* The i-th tensor of its files that has no meaning here; NULL behind the last. */
+const struct wd_tensor *wd_weights_unused(const struct wd_weights *w, size_t i);
 void wd_weights_done(struct wd_weights *w);
 /* Row of the position table: axis 0 = x (column), 1 = y (row); writes mm_embed floats. index < shape.mm_positions. */
 void wd_weights_pos_row(const struct wd_weights *w, unsigned axis, uint32_t index, float *ret);

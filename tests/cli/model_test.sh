@@ -38,6 +38,11 @@ check "show with a drafter that is not there" 66 "$witness" model show nano --dr
 says err "absent.gguf"
 check "show with a drafter that is none" 65 "$witness" model show nano --drafter "$nano"
 says err "expected a drafter"
+check "show with a context" 0 "$witness" model show nano --context 2000
+says out "(2000 tokens)"
+says out "all together"
+check "show with a context beyond the model's" 64 "$witness" model show nano --context 1000000
+says err "context is"
 check "show nothing" 64 "$witness" model show
 check "show with an unknown option" 64 "$witness" model show --yaml nano
 check "help" 0 "$witness" model show --help
@@ -58,6 +63,29 @@ for cut in 3 23 100 5000 30000 $((size / 2)) $((size - 1)); do
 done
 mkdir "$dir/folder"
 check "an empty folder" 66 "$witness" model show "$dir/folder"
+
+check "check a shipped model" 0 "$witness" model check nano
+says out "all of them right"
+check "check with two processors" 0 "$witness" model check --threads 2 "$nano"
+check "check nothing" 64 "$witness" model check
+check "check what is not there" 66 "$witness" model check "$dir/absent.gguf"
+check "check a cut file" 1 "$witness" model check "$dir/cut.gguf"
+says out "cut.gguf"
+# The name of one tensor changed, and a NaN put where the last but one ends (behind it: rope_freqs, 256 bytes).
+python3 - "$nano" "$dir/wrong.gguf" <<'END'
+import sys
+b = bytearray(open(sys.argv[1], "rb").read())
+at = b.index(b"blk.1.ffn_up.weight")
+b[at + 6:at + 9] = b"fnn"
+b[-258:-256] = b"\xc0\x7f"
+open(sys.argv[2], "wb").write(b)
+END
+check "check a wrong model" 1 "$witness" model check "$dir/wrong.gguf"
+says out "tensor 'blk.1.ffn_up.weight' is missing"
+says out "tensor 'blk.1.fnn_up.weight' has no meaning"
+says out "1 of "
+says out "not finite"
+says out "3 wrong"
 
 printf '"Hello <turn|>"\n""\n' >"$dir/in"
 check "tokenize" 0 sh -c '"$1" model tokenize nano --special <"$2"' sh "$witness" "$dir/in"

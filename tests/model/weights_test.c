@@ -287,6 +287,64 @@ static void a_media_file_that_is_none_is_an_error_only_when_named(void **state)
     wd_weights_done(&w);
 }
 
+struct heard {
+    unsigned n;
+    char text[4][512];
+};
+
+static void hear(void *ctx, const char *problem)
+{
+    struct heard *h = ctx;
+
+    snprintf(h->text[h->n % 4], sizeof h->text[0], "%s", problem);
+    h->n++;
+}
+
+static void all_that_is_wrong_is_said(void **state)
+{
+    struct heard heard = {0};
+    struct wd_weights_problems problems = {hear, &heard};
+    const struct wd_tensor *t;
+    struct wd_weights w;
+    struct wd_err err = {0};
+    char path[256];
+
+    (void)state;
+    copy_gguf();
+    wd_small_patch(damaged, "text.gguf", "blk.0.attn_q.weight", -2, "X", 1);
+    wd_small_patch(damaged, "text.gguf", "blk.1.layer_output_scale.weight", -2, "X", 1);
+    snprintf(path, sizeof path, "%s/text.gguf", damaged);
+    if (wd_weights_open_all(path, NULL, &problems, &w, &err) < 0)
+        fail_msg("%s", err.text);
+    assert_int_equal(heard.n, 2);
+    assert_non_null(strstr(heard.text[0], "'blk.0.attn_q.weight' is missing"));
+    assert_non_null(strstr(heard.text[1], "'blk.1.layer_output_scale.weight' is missing"));
+    t = wd_weights_unused(&w, 0);
+    assert_non_null(t);
+    assert_non_null(wd_weights_unused(&w, 1));
+    assert_null(wd_weights_unused(&w, 2));
+    assert_non_null(strchr(t->name, 'X'));
+    wd_weights_done(&w);
+    assert_true(wd_weights_open(path, NULL, &w, &err) == -EINVAL);
+}
+
+static void no_tensor_of_a_whole_model_is_left_over(void **state)
+{
+    struct wd_weights w;
+    struct wd_err err = {0};
+    char path[256];
+
+    (void)state;
+    snprintf(path, sizeof path, "%s/text.gguf", gguf);
+    assert_int_equal(wd_weights_open(path, NULL, &w, &err), 0);
+    assert_non_null(w.media);
+    assert_null(wd_weights_unused(&w, 0));
+    wd_weights_done(&w);
+    assert_int_equal(wd_weights_open(hf, NULL, &w, &err), 0);
+    assert_null(wd_weights_unused(&w, 0));
+    wd_weights_done(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -297,6 +355,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_media_file_of_another_width_is_refused_when_named, set_up, tear_down),
         cmocka_unit_test_setup_teardown(beside_the_text_only_a_media_file_of_its_width_is_taken, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_media_file_that_is_none_is_an_error_only_when_named, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(all_that_is_wrong_is_said, set_up, tear_down),
+        cmocka_unit_test(no_tensor_of_a_whole_model_is_left_over),
     };
 
     return cmocka_run_group_tests(tests, write_both, remove_both);
