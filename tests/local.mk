@@ -525,6 +525,11 @@ tests_fuzz_fuzz_config_SOURCES = tests/fuzz/fuzz_config.c
 tests_fuzz_fuzz_config_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_fuzz_fuzz_config_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 tests_fuzz_fuzz_config_LDADD = $(DAEMON_LIBS) $(DAEMON_SYSLIBS)
+noinst_PROGRAMS += tests/fuzz/fuzz_folder
+tests_fuzz_fuzz_folder_SOURCES = tests/fuzz/fuzz_folder.c
+tests_fuzz_fuzz_folder_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_fuzz_fuzz_folder_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+tests_fuzz_fuzz_folder_LDADD = $(MODEL_LIBS) $(MODEL_SYSLIBS)
 noinst_PROGRAMS += tests/fuzz/fuzz_gguf tests/fuzz/fuzz_safetensors tests/fuzz/fuzz_tokenizer
 tests_fuzz_fuzz_gguf_SOURCES = tests/fuzz/fuzz_gguf.c
 tests_fuzz_fuzz_gguf_CPPFLAGS = $(TEST_CPPFLAGS)

@@ -91,6 +91,22 @@ def seeds():
     yield "fuzz_tokenizer", "json-arrays", b"\2" + json.dumps(tok).encode()
     tok["model"]["merges"] = MERGES
     yield "fuzz_tokenizer", "json-strings", b"\3" + json.dumps(tok, ensure_ascii=False).encode()
+    config = {"model_type": "gemma4_unified", "image_token_id": 13, "audio_token_id": 16, "eoa_token_index": 15,
+              "text_config": {"model_type": "gemma4_unified_text", "hidden_size": 8, "num_hidden_layers": 2,
+                              "intermediate_size": 8, "num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 4,
+                              "vocab_size": 17, "sliding_window": 8, "max_position_embeddings": 64,
+                              "layer_types": ["sliding_attention", "full_attention"], "attention_k_eq_v": True,
+                              "rope_parameters": {"full_attention": {"rope_type": "proportional", "rope_theta": 1e6,
+                                                                     "partial_rotary_factor": 0.5},
+                                                  "sliding_attention": {"rope_type": "default", "rope_theta": 1e4}},
+                              "per_layer_config": {"1": {"head_dim": 8, "num_key_value_heads": 1}}},
+              "vision_config": {"mm_embed_dim": 4, "mm_posemb_size": 3}, "audio_config": {"audio_embed_dim": 640}}
+    generation = {"eos_token_id": [1, 10], "suppress_tokens": [12, 15]}
+    index = {"metadata": {"total_size": 12},
+             "weight_map": {n: "one.safetensors" for n in ("model.language_model.norm.weight",
+                                                           "model.embed_audio.embedding_projection.weight")}}
+    for name, parts in (("single", (config, generation, tok)), ("sharded", (config, generation, tok, index))):
+        yield "fuzz_folder", name, b"\0".join(json.dumps(p).encode() for p in parts)
     for i, s in enumerate(("the quick brown fox\n\n  jumps", "<|turn>user\nhi<turn|>\n", "\u00e9\U0001f999\u6f22", "a" * 80)):
         yield "fuzz_tokenizer", "text-%d" % i, b"\0" + s.encode()
         yield "fuzz_tokenizer", "special-%d" % i, b"\4" + s.encode()
