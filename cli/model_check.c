@@ -1,4 +1,5 @@
-/* cli/model_check.c - `witness model check`: whether every tensor of a model is there, of its shape, and holds numbers. */
+/* cli/model_check.c - `witness model check`: whether every tensor of a model is there, of its
+ * shape, and holds numbers. */
 #include "base/paths.h"
 #include "cli/cli.h"
 #include "model/tensor_file.h"
@@ -17,7 +18,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#define WRONG 1 /* exit code: the model can be read, and is wrong */
+#define WRONG 1           /* exit code: the model can be read, and is wrong */
 #define STEP_BLOCKS 2048u /* 16.8 million values between two looks at the clock of progress */
 
 struct check {
@@ -29,11 +30,14 @@ struct check {
 
 static int usage(FILE *to)
 {
-    fprintf(to, "usage: witness model check FILE|DIR [--mmproj FILE] [--threads N]\n\n"
-                "Reads a whole model: whether each tensor is there, has its shape, has a meaning, and whether its "
-                "numbers are finite.\nPrints a line for each that is wrong, then the exit code is 1.\n\n"
-                "  --mmproj FILE   its media part, where it does not lie beside it\n"
-                "  --threads N     processors to use; default all\n");
+    fprintf(
+        to,
+        "usage: witness model check FILE|DIR [--mmproj FILE] [--threads N]\n\n"
+        "Reads a whole model: whether each tensor is there, has its shape, has a meaning, and "
+        "whether its "
+        "numbers are finite.\nPrints a line for each that is wrong, then the exit code is 1.\n\n"
+        "  --mmproj FILE   its media part, where it does not lie beside it\n"
+        "  --threads N     processors to use; default all\n");
     return to == stdout ? EX_OK : EX_USAGE;
 }
 
@@ -46,7 +50,8 @@ static void wipe(struct check *c)
 
 static void progress(struct check *c, const char *name)
 {
-    int percent = c->all_bytes ? (int)(100 * (c->done_bytes / 100) / (c->all_bytes / 100 + 1)) : 100;
+    int percent =
+        c->all_bytes ? (int)(100 * (c->done_bytes / 100) / (c->all_bytes / 100 + 1)) : 100;
 
     if (!c->terminal || percent == c->shown)
         return;
@@ -66,23 +71,27 @@ static void complain(void *ctx, const char *problem)
     putchar('\n');
 }
 
-static void say_values(struct check *c, const char *path, const struct wd_tensor *t, const struct wd_tensor_values *v)
+static void say_values(struct check *c, const char *path, const struct wd_tensor *t,
+                       const struct wd_tensor_values *v)
 {
     char text[1024];
 
     if (v->n_not_finite) {
         snprintf(text, sizeof text,
-                 "%s: tensor '%s': %" PRIu64 " of %" PRIu64 " values are not finite, the first in row %" PRIu64
-                 ", column %" PRIu64,
-                 path, t->name, v->n_not_finite, v->n, v->first / t->dims[0], v->first % t->dims[0]);
+                 "%s: tensor '%s': %" PRIu64 " of %" PRIu64
+                 " values are not finite, the first in row %" PRIu64 ", column %" PRIu64,
+                 path, t->name, v->n_not_finite, v->n, v->first / t->dims[0],
+                 v->first % t->dims[0]);
         complain(c, text);
     } else if (v->zero && v->n > t->dims[0]) { /* a vector of zeros may be meant: a bias */
-        snprintf(text, sizeof text, "%s: tensor '%s': all of its %" PRIu64 " values are 0", path, t->name, v->n);
+        snprintf(text, sizeof text, "%s: tensor '%s': all of its %" PRIu64 " values are 0", path,
+                 t->name, v->n);
         complain(c, text);
     }
 }
 
-static int check_values(struct check *c, const struct wd_tensor_file *f, struct wd_threads *team, struct wd_err *err)
+static int check_values(struct check *c, const struct wd_tensor_file *f, struct wd_threads *team,
+                        struct wd_err *err)
 {
     for (size_t i = 0; i < wd_tensor_file_count(f); i++) {
         const struct wd_tensor *t = wd_tensor_file_at(f, i);
@@ -104,7 +113,8 @@ static int check_values(struct check *c, const struct wd_tensor_file *f, struct 
     return 0;
 }
 
-static int check(struct check *c, const struct wd_weights *w, struct wd_threads *team, struct wd_err *err)
+static int check(struct check *c, const struct wd_weights *w, struct wd_threads *team,
+                 struct wd_err *err)
 {
     struct wd_tokenizer *tokenizer = NULL;
     const struct wd_tensor *t;
@@ -114,7 +124,8 @@ static int check(struct check *c, const struct wd_weights *w, struct wd_threads 
     for (size_t i = 0; (t = wd_weights_unused(w, i)); i++) {
         if (!w->shape.has_vision && (strstr(t->name, "vision") || strstr(t->name, "multi_modal")))
             continue; /* of a relative's tower, which is left out (docs/model.md) */
-        snprintf(text, sizeof text, "%s: tensor '%s' has no meaning in this model", wd_tensor_file_path(w->text), t->name);
+        snprintf(text, sizeof text, "%s: tensor '%s' has no meaning in this model",
+                 wd_tensor_file_path(w->text), t->name);
         complain(c, text);
     }
     r = wd_tokenizer_open(w->text, &tokenizer, err);
@@ -130,7 +141,8 @@ static int check(struct check *c, const struct wd_weights *w, struct wd_threads 
     return r;
 }
 
-/* What cannot be read at all is an error as everywhere; what can be read and is wrong is the answer. */
+/* What cannot be read at all is an error as everywhere; what can be read and is wrong is the
+ * answer. */
 static int verdict(struct check *c, const struct wd_weights *w, int r, const struct wd_err *err)
 {
     wipe(c);

@@ -1,5 +1,5 @@
-/* model/gguf_split.c - joins a GGUF file that was split: "NAME-00001-of-00003.gguf" and its other parts.
- * Source: docs/model.md, "Files". */
+/* model/gguf_split.c - joins a GGUF file that was split: "NAME-00001-of-00003.gguf" and its other
+ * parts. Source: docs/model.md, "Files". */
 #include "model/tensor_table.h"
 
 #include <ctype.h>
@@ -56,8 +56,8 @@ static char *path_of_part(const char *first, uint64_t no, uint64_t count)
     return s;
 }
 
-/* Part number `no` from 1. Its keys say what part it is and nothing of the model: they are checked and
- * dropped. */
+/* Part number `no` from 1. Its keys say what part it is and nothing of the model: they are checked
+ * and dropped. */
 static int add_part(struct wd_tensor_file *f, uint64_t no, uint64_t count, uint64_t total,
                     struct wd_err *err)
 {
@@ -72,19 +72,23 @@ static int add_part(struct wd_tensor_file *f, uint64_t no, uint64_t count, uint6
                           (unsigned)count);
     path = f->files[f->n_files - 1].path;
     if (f->files[f->n_files - 1].len < 4 || memcmp(f->files[f->n_files - 1].data, "GGUF", 4) != 0)
-        return wd_err_set(err, -EINVAL, "%s: not a GGUF file, but part %u of %u of a model is to be here",
-                          path, (unsigned)no, (unsigned)count);
+        return wd_err_set(err, -EINVAL,
+                          "%s: not a GGUF file, but part %u of %u of a model is to be here", path,
+                          (unsigned)no, (unsigned)count);
     r = wd_gguf_read(f, (uint32_t)f->n_files - 1, err);
     if (r == 0 && (!number(f, first, "split.count", &v) || v != count))
-        r = wd_err_set(err, -EINVAL, "%s: key 'split.count' is not %u, as the first part has it: of another model",
-                       path, (unsigned)count);
+        r = wd_err_set(
+            err, -EINVAL,
+            "%s: key 'split.count' is not %u, as the first part has it: of another model", path,
+            (unsigned)count);
     if (r == 0 && (!number(f, first, "split.no", &v) || v != no - 1))
         r = wd_err_set(err, -EINVAL, "%s: key 'split.no' is not %u, as its name says", path,
                        (unsigned)no - 1);
     if (r == 0 && total != UINT64_MAX && number(f, first, "split.tensors.count", &v) && v != total)
-        r = wd_err_set(err, -EINVAL,
-                       "%s: key 'split.tensors.count' is %llu, but %llu in the first part: of another model",
-                       path, (unsigned long long)v, (unsigned long long)total);
+        r = wd_err_set(
+            err, -EINVAL,
+            "%s: key 'split.tensors.count' is %llu, but %llu in the first part: of another model",
+            path, (unsigned long long)v, (unsigned long long)total);
     while (f->n_metas > first)
         free(f->metas[--f->n_metas].key);
     return r;
@@ -98,25 +102,28 @@ int wd_gguf_join(struct wd_tensor_file *f, struct wd_err *err)
     if (!number(f, 0, "split.count", &count) || count <= 1)
         return 0;
     if (count > WD_TABLE_MAX_FILES)
-        return wd_err_set(err, -EINVAL, "%s: key 'split.count' is %llu, expected at most %d", f->path,
-                          (unsigned long long)count, WD_TABLE_MAX_FILES);
+        return wd_err_set(err, -EINVAL, "%s: key 'split.count' is %llu, expected at most %d",
+                          f->path, (unsigned long long)count, WD_TABLE_MAX_FILES);
     if (!number(f, 0, "split.no", &no) || no >= count)
-        return wd_err_set(err, -EINVAL, "%s: key 'split.no' is missing or not below split.count, %u",
-                          f->path, (unsigned)count);
+        return wd_err_set(err, -EINVAL,
+                          "%s: key 'split.no' is missing or not below split.count, %u", f->path,
+                          (unsigned)count);
     if (no != 0)
         return wd_err_set(err, -EINVAL,
                           "%s: part %u of %u of a model; give the first, which names the others",
                           f->path, (unsigned)no + 1, (unsigned)count);
     if (!parse_tail(f->path, &named_no, &named_count) || named_no != 1 || named_count != count)
-        return wd_err_set(err, -EINVAL,
-                          "%s: part 1 of %u of a model: its name must end in -00001-of-%05u.gguf, so that "
-                          "the others are found",
-                          f->path, (unsigned)count, (unsigned)count);
+        return wd_err_set(
+            err, -EINVAL,
+            "%s: part 1 of %u of a model: its name must end in -00001-of-%05u.gguf, so that "
+            "the others are found",
+            f->path, (unsigned)count, (unsigned)count);
     number(f, 0, "split.tensors.count", &total);
     for (uint64_t i = 2; r == 0 && i <= count; i++)
         r = add_part(f, i, count, total, err);
     if (r == 0 && total != UINT64_MAX && total != f->n_tensors)
-        r = wd_err_set(err, -EINVAL, "%s: its %u parts hold %zu tensors, but key 'split.tensors.count' is %llu",
+        r = wd_err_set(err, -EINVAL,
+                       "%s: its %u parts hold %zu tensors, but key 'split.tensors.count' is %llu",
                        f->path, (unsigned)count, f->n_tensors, (unsigned long long)total);
     return r;
 }

@@ -11,9 +11,9 @@
 
 #define MAX_SLOTS 4096u
 
-/* A handler has no context, so what it must know belongs to the process. Slots are given out under the
- * lock; the handler takes no lock and reads atomics alone. `begin` is written last and cleared first: a
- * slot with a begin is whole. */
+/* A handler has no context, so what it must know belongs to the process. Slots are given out under
+ * the lock; the handler takes no lock and reads atomics alone. `begin` is written last and cleared
+ * first: a slot with a begin is whole. */
 static struct {
     _Atomic uintptr_t begin; /* 0: free */
     _Atomic uintptr_t end;   /* whole pages */
@@ -25,8 +25,8 @@ static struct sigaction before;
 static atomic_bool passed_on;
 static uintptr_t page_bytes;
 
-/* Zeros for the page and everything behind it: what the file lost is a tail. mmap is not on POSIX's list
- * for handlers; on Linux it is one system call that touches no state of the C library. */
+/* Zeros for the page and everything behind it: what the file lost is a tail. mmap is not on POSIX's
+ * list for handlers; on Linux it is one system call that touches no state of the C library. */
 static bool mend(uintptr_t at)
 {
     unsigned n = atomic_load(&n_slots);
@@ -38,7 +38,8 @@ static bool mend(uintptr_t at)
         if (!begin || at < begin || at >= end)
             continue;
         atomic_store(&slots[i].torn, true); /* before the zeros can be read */
-        return mmap((void *)page, end - page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED;
+        return mmap((void *)page, end - page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
+                    -1, 0) != MAP_FAILED;
     }
     return false;
 }
@@ -50,8 +51,8 @@ static void on_bus(int number, siginfo_t *info, void *context)
 
     (void)context;
     if (from_outside || !mend((uintptr_t)info->si_addr)) {
-        /* Not ours: the read is tried again and ends as it would have without us; by default, should
-         * the handler before us have called this one. */
+        /* Not ours: the read is tried again and ends as it would have without us; by default,
+         * should the handler before us have called this one. */
         if (atomic_exchange(&passed_on, true))
             signal(number, SIG_DFL);
         else
@@ -65,7 +66,8 @@ static void on_bus(int number, siginfo_t *info, void *context)
 /* With each mapping: a library may have taken the signal since. */
 static int install(void)
 {
-    struct sigaction a = {.sa_sigaction = on_bus, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART}, now;
+    struct sigaction a = {.sa_sigaction = on_bus, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART},
+                     now;
 
     page_bytes = (uintptr_t)sysconf(_SC_PAGESIZE);
     sigemptyset(&a.sa_mask);

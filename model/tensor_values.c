@@ -26,8 +26,8 @@ uint64_t wd_tensor_values_blocks(const struct wd_tensor *t)
     return (count_values(t) + BLOCK - 1) / BLOCK;
 }
 
-/* Rows are whole blocks of their type, so the tensor can be cut wherever a block of the type ends: BLOCK is a
- * multiple of all of them. */
+/* Rows are whole blocks of their type, so the tensor can be cut wherever a block of the type ends:
+ * BLOCK is a multiple of all of them. */
 static void one_block(const struct run *r, uint64_t i, struct wd_tensor_values *sum)
 {
     uint64_t at = i * BLOCK;
@@ -36,7 +36,8 @@ static void one_block(const struct run *r, uint64_t i, struct wd_tensor_values *
     float values[BLOCK];
 
     wd_quant_unpack((enum wd_type)r->t->type,
-                    (const unsigned char *)r->t->data + wd_type_row_bytes(r->t->type, at), values, n);
+                    (const unsigned char *)r->t->data + wd_type_row_bytes(r->t->type, at), values,
+                    n);
     memcpy(bits, values, n * sizeof *values);
     for (size_t k = 0; k < n; k++) {
         any |= bits[k] << 1; /* -0 is 0 */
@@ -65,8 +66,8 @@ static void member_run(void *ctx, unsigned member, unsigned count)
         one_block(r, i, &r->part[member]);
 }
 
-void wd_tensor_values_add(const struct wd_tensor *t, uint64_t first, uint64_t n, struct wd_threads *team,
-                          struct wd_tensor_values *sum)
+void wd_tensor_values_add(const struct wd_tensor *t, uint64_t first, uint64_t n,
+                          struct wd_threads *team, struct wd_tensor_values *sum)
 {
     struct run r = {.t = t, .first = first, .n_values = count_values(t)};
     uint64_t blocks = wd_tensor_values_blocks(t);

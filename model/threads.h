@@ -4,8 +4,8 @@
 
 struct wd_threads;
 
-/* n = 0: one a processor this process may use. The n - 1 helpers block all signals and wait without
- * burning the processor for longer than a few microseconds' spin. */
+/* n = 0: one a processor this process may use. The n - 1 helpers block all signals but SIGBUS
+ * (model/mapping.h) and wait without burning the processor for longer than a few microseconds' spin. */
 int wd_threads_new(unsigned n, struct wd_threads **ret, struct wd_err *err);
 struct wd_threads *wd_threads_free(struct wd_threads *t); /* joins; takes NULL; returns NULL */
 unsigned wd_threads_count(const struct wd_threads *t);

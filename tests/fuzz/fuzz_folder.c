@@ -1,6 +1,6 @@
 /* tests/fuzz/fuzz_folder.c - any bytes as the JSON files of a folder of safetensors.
- * Input: config.json, generation_config.json, tokenizer.json and the index, one zero byte between each; without an index the
- * folder has one file of weights. */
+ * Input: config.json, generation_config.json, tokenizer.json and the index, one zero byte between
+ * each; without an index the folder has one file of weights. */
 #include "model/tensor_file.h"
 #include "model/tokenizer.h"
 #include "model/weights.h"
@@ -14,7 +14,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define TENSOR(name, from, to) "\"" name "\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[" from "," to "]}"
+#define TENSOR(name, from, to)                                                                     \
+    "\"" name "\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[" from "," to "]}"
 
 static char single[64], sharded[64]; /* folders: one with model.safetensors, one with shards */
 
@@ -32,8 +33,9 @@ static void put(const char *folder, const char *name, const void *bytes, size_t 
 
 static void clean_up(void)
 {
-    static const char *const names[] = {"config.json",       "generation_config.json", "tokenizer.json",
-                                        "model.safetensors", "one.safetensors",        "model.safetensors.index.json"};
+    static const char *const names[] = {"config.json",     "generation_config.json",
+                                        "tokenizer.json",  "model.safetensors",
+                                        "one.safetensors", "model.safetensors.index.json"};
     char path[128];
 
     for (int k = 0; k < 2; k++) {
@@ -48,8 +50,8 @@ static void clean_up(void)
 static void make_folders(void)
 {
     static const char head[] = "{" TENSOR("model.language_model.norm.weight", "0", "4") "," TENSOR(
-        "model.embed_vision.embedding_projection.weight", "4", "8") "," TENSOR("model.embed_audio.embedding_projection.weight",
-                                                                               "8", "12") "}";
+        "model.embed_vision.embedding_projection.weight", "4",
+        "8") "," TENSOR("model.embed_audio.embedding_projection.weight", "8", "12") "}";
     unsigned char file[8 + sizeof head - 1 + 12] = {0};
     uint64_t n = sizeof head - 1;
     const char *memory = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";

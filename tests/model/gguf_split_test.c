@@ -1,4 +1,5 @@
-/* tests/model/gguf_split_test.c - a split GGUF file is one model; a part that is missing or of another is named. */
+/* tests/model/gguf_split_test.c - a split GGUF file is one model; a part that is missing or of
+ * another is named. */
 #include "model/tensor_file.h"
 
 #include "tests/model/model_writer.h"

@@ -1,4 +1,5 @@
-/* tests/model/mapping_test.c - a mapped file that shrinks reads as zeros and is marked; other SIGBUS stay what they are. */
+/* tests/model/mapping_test.c - a mapped file that shrinks reads as zeros and is marked; other
+ * SIGBUS stay what they are. */
 #include "model/mapping.h"
 
 #include <errno.h>

@@ -1,4 +1,5 @@
-/* tests/model/tensor_values_test.c - infinities, NaNs and zeros are found in every type, whoever looks. */
+/* tests/model/tensor_values_test.c - infinities, NaNs and zeros are found in every type, whoever
+ * looks. */
 #include "model/tensor_values.h"
 
 #include "model/quant.h"
@@ -35,8 +36,12 @@ static struct wd_tensor tensor_of(enum wd_type type, float value)
         values[i] = i % 2 ? value : -value;
     wd_quant_pack(type, values, data, N);
     free(values);
-    return (struct wd_tensor){
-        .name = "t", .type = type, .n_dims = 2, .dims = {COLUMNS, ROWS, 1, 1}, .data = data, .n_bytes = n_bytes};
+    return (struct wd_tensor){.name = "t",
+                              .type = type,
+                              .n_dims = 2,
+                              .dims = {COLUMNS, ROWS, 1, 1},
+                              .data = data,
+                              .n_bytes = n_bytes};
 }
 
 static unsigned char *bytes_of(const struct wd_tensor *t)
@@ -44,7 +49,8 @@ static unsigned char *bytes_of(const struct wd_tensor *t)
     return (unsigned char *)(uintptr_t)t->data;
 }
 
-static struct wd_tensor_values look(const struct wd_tensor *t, struct wd_threads *team, uint64_t step)
+static struct wd_tensor_values look(const struct wd_tensor *t, struct wd_threads *team,
+                                    uint64_t step)
 {
     struct wd_tensor_values v = {.zero = true};
 
