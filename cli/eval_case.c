@@ -1,8 +1,9 @@
-/* cli/eval_case.c - a prompt written by hand as JSON: ids, text, sounds and pictures in order -> what a decoder is fed. */
+/* cli/eval_case.c - a prompt written by hand as JSON: ids, text, sounds, pictures and clips in order -> what a decoder is fed. */
 #include "cli/eval_case.h"
 
 #include "model/engine.h"
 #include "model/tokenizer.h"
+#include "pipeline/clip.h"
 #include "pipeline/media_file.h"
 #include "pipeline/picture.h"
 
@@ -20,7 +21,7 @@
 struct wd_eval_case {
     struct wd_span *spans;
     void **owned; /* one malloc'ed block a span */
-    uint32_t n, rows;
+    uint32_t n, room, rows;
 };
 
 struct reading {
@@ -36,6 +37,30 @@ static int bad(struct reading *r, const char *what)
     return wd_err_set(r->err, -EINVAL, "%s: items[%zu]: %s", r->path, r->item, what);
 }
 
+/* Room for n more spans. */
+static int reserve(struct reading *r, uint32_t n)
+{
+    struct wd_eval_case *c = r->c;
+    uint32_t room = c->n + n;
+    struct wd_span *spans;
+    void **owned;
+
+    if (room <= c->room)
+        return 0;
+    room += room / 2;
+    spans = realloc(c->spans, room * sizeof *spans);
+    if (spans)
+        c->spans = spans;
+    owned = realloc(c->owned, room * sizeof *owned);
+    if (owned)
+        c->owned = owned;
+    if (!spans || !owned)
+        return wd_err_set(r->err, -ENOMEM, "%s: out of memory", r->path);
+    c->room = room;
+    return 0;
+}
+
+/* takes block; there is room */
 static void own(struct wd_eval_case *c, struct wd_span span, void *block)
 {
     c->owned[c->n] = block;
@@ -67,16 +92,15 @@ static int add_id(struct reading *r, json_int_t id)
     return 0;
 }
 
-static int add_text(struct reading *r, const json_t *text)
+static int add_text(struct reading *r, const char *text, size_t len)
 {
     const struct wd_tokenizer *t = wd_engine_tokenizer(r->engine);
-    size_t len = json_string_length(text);
     int32_t *ids = malloc((len + 1) * sizeof *ids);
     int64_t n;
 
     if (!ids)
         return wd_err_set(r->err, -ENOMEM, "%s: out of memory", r->path);
-    n = wd_tokenizer_encode(t, json_string_value(text), len, false, ids, len + 1);
+    n = wd_tokenizer_encode(t, text, len, false, ids, len + 1);
     if (n <= 0) {
         free(ids);
         return n == 0 ? 0 : bad(r, "the text cannot be tokenized");
@@ -117,12 +141,38 @@ static uint32_t default_budget(const struct wd_engine *e)
     return wd_engine_shape(e)->mm_positions < DEFAULT_BUDGET ? SMALL_BUDGET : DEFAULT_BUDGET;
 }
 
-static int add_picture(struct reading *r, const char *name, json_int_t budget)
+/* rgb [h][w][3], resized within the budget, becomes a span. */
+static int add_rgb(struct reading *r, const uint8_t *rgb, uint32_t w, uint32_t h, uint32_t budget, bool video)
 {
     struct wd_picture_resizer *resizer;
+    uint32_t tw, th;
+    uint8_t *to;
+    int code;
+
+    if (wd_picture_size(w, h, budget, &tw, &th) < 0)
+        return bad(r, "no size within the budget fits this picture");
+    to = malloc((size_t)tw * th * 3);
+    code = to ? wd_picture_resizer_new(&resizer, r->err) : wd_err_set(r->err, -ENOMEM, "%s: out of memory", r->path);
+    if (code == 0) {
+        code = wd_picture_resize(resizer, rgb, (size_t)w * 3, w, h, to, tw, th, r->err);
+        wd_picture_resizer_free(resizer);
+    }
+    if (code < 0) {
+        free(to);
+        return code;
+    }
+    own(r->c,
+        (struct wd_span){.kind = WD_SPAN_PICTURE, .n = (tw / 48) * (th / 48), .rgb = to, .grid_w = tw / 48, .grid_h = th / 48,
+                         .video = video},
+        to);
+    return 0;
+}
+
+static int add_picture(struct reading *r, const char *name, json_int_t budget)
+{
     char path[PATH_MAX];
-    uint8_t *rgb, *to;
-    uint32_t w, h, tw, th;
+    uint8_t *rgb;
+    uint32_t w, h;
     int code;
 
     if (budget && budget != 70 && budget != 140 && budget != 280 && budget != 560 && budget != 1120)
@@ -131,40 +181,63 @@ static int add_picture(struct reading *r, const char *name, json_int_t budget)
     code = wd_media_file_picture(path, &rgb, &w, &h, r->err);
     if (code < 0)
         return code;
-    if (wd_picture_size(w, h, budget ? (uint32_t)budget : default_budget(r->engine), &tw, &th) < 0) {
-        free(rgb);
-        return bad(r, "no size within the budget fits this picture");
-    }
-    to = malloc((size_t)tw * th * 3);
-    code = to ? wd_picture_resizer_new(&resizer, r->err) : wd_err_set(r->err, -ENOMEM, "%s: out of memory", path);
-    if (code == 0) {
-        code = wd_picture_resize(resizer, rgb, (size_t)w * 3, w, h, to, tw, th, r->err);
-        wd_picture_resizer_free(resizer);
-    }
+    code = add_rgb(r, rgb, w, h, budget ? (uint32_t)budget : default_budget(r->engine), false);
     free(rgb);
-    if (code < 0) {
-        free(to);
-        return code;
-    }
-    own(r->c,
-        (struct wd_span){.kind = WD_SPAN_PICTURE, .n = (tw / 48) * (th / 48), .rgb = to, .grid_w = tw / 48, .grid_h = th / 48}, to);
-    return 0;
+    return code;
+}
+
+/* One frame: its time, begin of image, its rows, end of image. */
+static int add_frame(void *arg, uint32_t i, const char *time, const uint8_t *rgb, uint32_t w, uint32_t h, struct wd_err *err)
+{
+    struct reading *r = arg;
+    const struct wd_shape *s = wd_engine_shape(r->engine);
+    char text[48];
+    int code = reserve(r, 4), n = snprintf(text, sizeof text, "%s%s ", i ? " " : "", time);
+
+    (void)err; /* is r->err */
+    if (code == 0)
+        code = add_text(r, text, (size_t)n);
+    if (code == 0)
+        code = add_id(r, s->boi);
+    if (code == 0)
+        code = add_rgb(r, rgb, w, h, WD_CLIP_BUDGET, true);
+    return code == 0 ? add_id(r, s->eoi) : code;
+}
+
+static int add_clip(struct reading *r, const char *name, json_int_t frames)
+{
+    char path[PATH_MAX];
+
+    if (wd_engine_shape(r->engine)->boi < 0 || wd_engine_shape(r->engine)->eoi < 0)
+        return bad(r, "this model has no ids around pictures");
+    if (frames < 1 || frames > WD_CLIP_MOST_FRAMES)
+        return bad(r, "num_frames must be 1 to 1024");
+    beside(r, name, path, sizeof path);
+    return wd_media_file_video(path, (uint32_t)frames, add_frame, r, r->err);
 }
 
 static int add_item(struct reading *r, const json_t *item)
 {
     const json_t *audio = json_object_get(item, "audio"), *image = json_object_get(item, "image"), *text = json_object_get(item, "text"),
-                 *budget = json_object_get(item, "max_soft_tokens");
+                 *budget = json_object_get(item, "max_soft_tokens"), *video = json_object_get(item, "video"),
+                 *frames = json_object_get(item, "num_frames");
+    int code = reserve(r, 1);
+
+    if (code < 0)
+        return code;
 
     if (json_is_integer(item))
         return add_id(r, json_integer_value(item));
     if (json_is_string(text) && json_object_size(item) == 1)
-        return add_text(r, text);
+        return add_text(r, json_string_value(text), json_string_length(text));
     if (json_is_string(audio) && json_object_size(item) == 1)
         return add_sound(r, json_string_value(audio));
     if (json_is_string(image) && json_object_size(item) == 1u + (budget != NULL) && (!budget || json_is_integer(budget)))
         return add_picture(r, json_string_value(image), json_integer_value(budget));
-    return bad(r, "expected an id, {\"text\": ...}, {\"audio\": FILE} or {\"image\": FILE, \"max_soft_tokens\": N}");
+    if (json_is_string(video) && json_object_size(item) == 1u + (frames != NULL) && (!frames || json_is_integer(frames)))
+        return add_clip(r, json_string_value(video), frames ? json_integer_value(frames) : WD_CLIP_FRAMES);
+    return bad(r, "expected an id, {\"text\": ...}, {\"audio\": FILE}, {\"image\": FILE, \"max_soft_tokens\": N} or "
+                  "{\"video\": FILE, \"num_frames\": N}");
 }
 
 /* Neighbouring tokens become one span: single ids would be many. */
@@ -206,11 +279,7 @@ static int build(const char *path, json_t *root, const json_error_t *je, const s
         return wd_err_set(err, -EINVAL, "%s: \"items\" must be a list of 1 to %d items", path, MAX_ITEMS);
     }
     r.c = calloc(1, sizeof *r.c);
-    if (r.c) {
-        r.c->spans = calloc(json_array_size(items), sizeof *r.c->spans);
-        r.c->owned = calloc(json_array_size(items), sizeof *r.c->owned);
-    }
-    if (!r.c || !r.c->spans || !r.c->owned)
+    if (!r.c)
         code = wd_err_set(err, -ENOMEM, "%s: out of memory", path);
     for (r.item = 0; code == 0 && r.item < json_array_size(items); r.item++) {
         item = json_array_get(items, r.item);

@@ -70,8 +70,7 @@ void wd_embed_audio(const struct wd_embed *e, const float *pcm, size_t n, float 
     }
 }
 
-/* The 48 x 48 pixels of one patch, in the order of the weights' columns. */
-static void cut_patch(const struct wd_shape *s, const uint8_t *rgb, uint32_t grid_w, uint32_t gx, uint32_t gy, bool video, float *out)
+void wd_embed_patch(const uint8_t *rgb, uint32_t grid_w, uint32_t gx, uint32_t gy, bool video, bool planar, float *out)
 {
     size_t stride = (size_t)grid_w * WD_PATCH_SIDE * 3;
     const float inv = 1.0f / 255.0f;
@@ -83,7 +82,7 @@ static void cut_patch(const struct wd_shape *s, const uint8_t *rgb, uint32_t gri
             for (size_t c = 0; c < 3; c++) {
                 float x = video ? (float)p[col * 3 + c] / 255.0f : (float)p[col * 3 + c] * inv;
 
-                out[s->planar_patches ? (c * WD_PATCH_SIDE + row) * WD_PATCH_SIDE + col : (row * WD_PATCH_SIDE + col) * 3 + c] = x;
+                out[planar ? (c * WD_PATCH_SIDE + row) * WD_PATCH_SIDE + col : (row * WD_PATCH_SIDE + col) * 3 + c] = x;
             }
     }
 }
@@ -100,7 +99,8 @@ void wd_embed_picture(const struct wd_embed *e, const uint8_t *rgb, uint32_t gri
         for (size_t i = 0; i < now; i++) {
             float *patch = e->wide + i * WD_PATCH_VALUES;
 
-            cut_patch(&w->shape, rgb, grid_w, (uint32_t)((at + i) % grid_w), (uint32_t)((at + i) / grid_w), video, patch);
+            wd_embed_patch(rgb, grid_w, (uint32_t)((at + i) % grid_w), (uint32_t)((at + i) / grid_w), video, w->shape.planar_patches,
+                           patch);
             wd_ops_layernorm(patch, v->ln1_w, v->ln1_b, WD_PATCH_VALUES, WD_PATCH_NORM_EPS, patch);
         }
         wd_linear_apply(e->linear, &v->dense, e->wide, WD_PATCH_VALUES, now, e->mid, m);

@@ -23,6 +23,9 @@ size_t wd_embed_bytes(const struct wd_embed *e);
 void wd_embed_tokens(const struct wd_embed *e, const int32_t *ids, size_t n, float *out);
 /* Sound: RMSNorm without weight, then one linear map. pcm [n][640] f32 in [-1, 1] -> out [n][d_model]. Source: docs/model.md, "Audio". */
 void wd_embed_audio(const struct wd_embed *e, const float *pcm, size_t n, float *out);
+/* The 48 x 48 pixels at column gx and row gy of the grid, as values from 0 to 1 -> out [6912]: pixel by pixel, or planar, as the
+ * columns of the weights are. */
+void wd_embed_patch(const uint8_t *rgb, uint32_t grid_w, uint32_t gx, uint32_t gy, bool video, bool planar, float *out);
 /* Picture: rgb [48 grid_h][48 grid_w][3] -> out [grid_w * grid_h][d_model], patches row by row. video: u8 / 255, otherwise u8 * (1/255).
  * grid_w, grid_h <= shape.mm_positions. Source: docs/model.md, "Vision". */
 void wd_embed_picture(const struct wd_embed *e, const uint8_t *rgb, uint32_t grid_w, uint32_t grid_h, bool video, float *out);

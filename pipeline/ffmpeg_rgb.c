@@ -58,6 +58,32 @@ static bool has_alpha(enum AVPixelFormat format)
     return d && (d->flags & (AV_PIX_FMT_FLAG_ALPHA | AV_PIX_FMT_FLAG_PAL));
 }
 
+/* Colours or grey of more than 8 bits. */
+static bool is_deep(enum AVPixelFormat format)
+{
+    const AVPixFmtDescriptor *d = av_pix_fmt_desc_get(format);
+
+    return d && d->comp[0].depth > 8 && ((d->flags & AV_PIX_FMT_FLAG_RGB) || d->nb_components <= 2);
+}
+
+static enum AVPixelFormat format_for(bool alpha, bool deep)
+{
+    if (deep)
+        return alpha ? AV_PIX_FMT_RGBA64 : AV_PIX_FMT_RGB48;
+    return alpha ? AV_PIX_FMT_RGBA : AV_PIX_FMT_RGB24;
+}
+
+/* The upper byte of each of n values of 16 bits, as the reference's decoder has it: the converter would round or dither. */
+static void narrow(uint8_t *values, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        uint16_t v;
+
+        memcpy(&v, values + 2 * i, sizeof v);
+        values[i] = (uint8_t)(v >> 8);
+    }
+}
+
 /* Colours as the file says they are meant; where it does not, as is usual for its size. */
 static void set_colours(struct SwsContext *sws, const AVFrame *f)
 {
@@ -75,23 +101,25 @@ static void set_colours(struct SwsContext *sws, const AVFrame *f)
 static int to_rgb(struct wd_ffmpeg_rgb *s, const AVFrame *f, struct wd_err *err)
 {
     enum AVPixelFormat from = (enum AVPixelFormat)f->format;
-    bool alpha = has_alpha(from);
-    size_t row = (size_t)f->width * (alpha ? 4 : 3);
+    bool alpha = has_alpha(from), deep = is_deep(from);
+    size_t row = (size_t)f->width * (alpha ? 4 : 3), wide = deep ? 2 * row : row;
     uint8_t *planes[4] = {0};
-    int strides[4] = {(int)row};
+    int strides[4] = {(int)wide};
 
     /* Rows are not padded, so the converter may write some bytes past the last one. */
-    if (room_for(&s->rgb, &s->rgb_bytes, row * (size_t)f->height + 256) < 0)
+    if (room_for(&s->rgb, &s->rgb_bytes, wide * (size_t)f->height + 256) < 0)
         return wd_err_set(err, -ENOMEM, "a picture of %d x %d: out of memory", f->width, f->height);
     s->sws = sws_getCachedContext(s->sws, f->width, f->height, from, f->width, f->height,
-                                  alpha ? AV_PIX_FMT_RGBA : AV_PIX_FMT_RGB24,
-                                  SWS_BICUBIC | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INT, NULL, NULL, NULL);
+                                  format_for(alpha, deep), SWS_BICUBIC | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INT,
+                                  NULL, NULL, NULL);
     if (!s->sws)
         return 0; /* a pixel format it cannot read: a damaged frame like any other */
     set_colours(s->sws, f);
     planes[0] = s->rgb;
     if (sws_scale(s->sws, (const uint8_t *const *)f->data, f->linesize, 0, f->height, planes, strides) < f->height)
         return 0;
+    if (deep)
+        narrow(s->rgb, row * (size_t)f->height);
     if (alpha)
         wd_picture_over_white(s->rgb, row, (uint32_t)f->width, (uint32_t)f->height, s->rgb);
     return 1;

@@ -16,7 +16,7 @@ libpipeline_a_SOURCES += pipeline/parse.h pipeline/parse.c pipeline/parse_guard.
 	pipeline/align.h pipeline/align.c pipeline/window.h pipeline/window.c
 libpipeline_a_SOURCES += pipeline/source_gst.c
 libpipeline_a_SOURCES += pipeline/source_portaudio.h pipeline/source_portaudio.c
-libpipeline_a_SOURCES += pipeline/media_file.h pipeline/media_file.c
+libpipeline_a_SOURCES += pipeline/clip.h pipeline/clip.c pipeline/media_file.h pipeline/media_file.c
 libpipeline_a_SOURCES += pipeline/job.h pipeline/job.c pipeline/generate.h pipeline/generate.c pipeline/worker.h pipeline/worker.c
 libpipeline_a_SOURCES += pipeline/schedule.h pipeline/schedule.c pipeline/publish.h pipeline/publish.c
 libpipeline_a_SOURCES += pipeline/voices.h pipeline/voices.c pipeline/transcript.h pipeline/transcript.c

@@ -1,15 +1,13 @@
-/* pipeline/media_file.c - a whole small file at once: a sound as 16 kHz mono, a picture as RGB. */
+/* pipeline/media_file.c - a whole small file at once: a sound as 16 kHz mono, a picture or frames of a clip as RGB. */
 #include "pipeline/media_file.h"
+#include "pipeline/clip.h"
+#include "pipeline/ffmpeg_rgb.h"
 
 #include <errno.h>
 #include <libavcodec/avcodec.h>
 #include <libavformat/avformat.h>
-#include <libavutil/display.h>
 #include <libavutil/opt.h>
-#include <libavutil/pixdesc.h>
 #include <libswresample/swresample.h>
-#include <libswscale/swscale.h>
-#include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -200,69 +198,29 @@ int wd_media_file_sound(const char *path, float **ret_pcm, size_t *ret_n, struct
     return *ret_pcm ? 0 : wd_err_set(err, -ENOMEM, "%s: out of memory", path);
 }
 
-/* v over white, in whole numbers as the reference composes. */
-static uint8_t over_white(uint8_t v, uint8_t alpha)
+/* The frame at hand as RGB, upright. */
+static int to_rgb(struct reader *r, struct wd_ffmpeg_rgb *converter, struct wd_ffmpeg_picture *ret, struct wd_err *err)
 {
-    uint32_t c = (uint32_t)alpha * 255 * 255 * 128 / (255 * 255);
-    uint32_t t = v * c + 255 * (32640 - c) + 16384;
+    AVFrame *f = r->frame;
+    int code;
 
-    return (uint8_t)((((t >> 8) + t) >> 8) >> 7);
-}
-
-static int to_rgb(const AVFrame *f, uint8_t *rgb)
-{
-    const AVPixFmtDescriptor *d = av_pix_fmt_desc_get((enum AVPixelFormat)f->format);
-    bool alpha = d && ((d->flags & AV_PIX_FMT_FLAG_ALPHA) || f->format == AV_PIX_FMT_PAL8);
-    size_t n = (size_t)f->width * (size_t)f->height;
-    int stride[4] = {f->width * (alpha ? 4 : 3)}, av;
-    uint8_t *to = alpha ? malloc(n * 4) : rgb, *out[4] = {to};
-    struct SwsContext *sws;
-
-    if (!to)
-        return AVERROR(ENOMEM);
-    sws = sws_getContext(f->width, f->height, (enum AVPixelFormat)f->format, f->width, f->height, alpha ? AV_PIX_FMT_RGBA : AV_PIX_FMT_RGB24,
-                         SWS_BICUBIC | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INT, NULL, NULL, NULL);
-    av = sws ? sws_scale(sws, (const uint8_t *const *)f->data, f->linesize, 0, f->height, out, stride) : AVERROR(EINVAL);
-    sws_freeContext(sws);
-    for (size_t i = 0; alpha && i < n && av >= 0; i++)
-        for (size_t c = 0; c < 3; c++)
-            rgb[i * 3 + c] = over_white(to[i * 4 + c], to[i * 4 + 3]);
-    if (alpha)
-        free(to);
-    return av < 0 ? av : 0;
-}
-
-/* Quarter turns clockwise that the file asks for. */
-static int turns_of(const struct reader *r)
-{
-    const AVFrameSideData *sd = av_frame_get_side_data(r->frame, AV_FRAME_DATA_DISPLAYMATRIX);
-    double angle;
-
-    if (!sd)
-        return 0;
-    angle = av_display_rotation_get((const int32_t *)(const void *)sd->data);
-    return isnan(angle) ? 0 : (int)lround(-angle / 90) & 3;
-}
-
-static void turn(const uint8_t *from, uint32_t w, uint32_t h, int quarters, uint8_t *to)
-{
-    uint32_t tw = quarters & 1 ? h : w;
-
-    for (uint32_t y = 0; y < h; y++)
-        for (uint32_t x = 0; x < w; x++) {
-            uint32_t tx = quarters == 1 ? h - 1 - y : quarters == 2 ? w - 1 - x : y;
-            uint32_t ty = quarters == 1 ? x : quarters == 2 ? h - 1 - y : w - 1 - x;
-
-            memcpy(to + ((size_t)ty * tw + tx) * 3, from + ((size_t)y * w + x) * 3, 3);
-        }
+    if (f->width > (int)WD_MEDIA_MAX_SIDE || f->height > (int)WD_MEDIA_MAX_SIDE)
+        return wd_err_set(err, -EINVAL, "%s: a picture of %d x %d, at most %u a side", r->path, f->width, f->height,
+                          WD_MEDIA_MAX_SIDE);
+    code = wd_ffmpeg_rgb_make(converter, r->format, r->format->streams[r->stream], f, ret, err);
+    if (code == 0)
+        return wd_err_set(err, -EINVAL, "%s: damaged, or of a pixel format that cannot be read", r->path);
+    if (code < 0)
+        wd_err_prefix(err, "%s", r->path);
+    return code < 0 ? code : 0;
 }
 
 int wd_media_file_picture(const char *path, uint8_t **ret_rgb, uint32_t *ret_w, uint32_t *ret_h, struct wd_err *err)
 {
-    uint8_t *rgb = NULL, *turned;
+    struct wd_ffmpeg_picture p;
+    struct wd_ffmpeg_rgb *converter;
     struct reader r;
-    uint32_t w, h;
-    int code, quarters;
+    int code;
 
     code = reader_open(&r, path, AVMEDIA_TYPE_VIDEO, err);
     if (code < 0)
@@ -270,38 +228,78 @@ int wd_media_file_picture(const char *path, uint8_t **ret_rgb, uint32_t *ret_w, 
     code = reader_next(&r, err);
     if (code == 0)
         code = wd_err_set(err, -EINVAL, "%s: there is no picture in it", path);
-    if (code < 0)
-        goto out;
-    w = (uint32_t)r.frame->width;
-    h = (uint32_t)r.frame->height;
-    if (w == 0 || h == 0 || w > WD_MEDIA_MAX_SIDE || h > WD_MEDIA_MAX_SIDE) {
-        code = wd_err_set(err, -EINVAL, "%s: a picture of %u x %u, at most %u a side", path, w, h, WD_MEDIA_MAX_SIDE);
-        goto out;
-    }
-    rgb = malloc((size_t)w * h * 3);
-    code = rgb ? to_rgb(r.frame, rgb) : AVERROR(ENOMEM);
-    if (code < 0) {
-        code = failed(&r, code, err);
-        goto out;
-    }
-    quarters = turns_of(&r);
-    if (quarters) {
-        turned = malloc((size_t)w * h * 3);
-        if (!turned) {
-            code = wd_err_set(err, -ENOMEM, "%s: out of memory", path);
-            goto out;
+    if (code > 0)
+        code = wd_ffmpeg_rgb_new(&converter, err);
+    if (code == 0) {
+        code = to_rgb(&r, converter, &p, err);
+        if (code == 0) {
+            *ret_rgb = malloc((size_t)p.w * p.h * 3);
+            if (*ret_rgb)
+                memcpy(*ret_rgb, p.rgb, (size_t)p.w * p.h * 3);
+            else
+                code = wd_err_set(err, -ENOMEM, "%s: out of memory", path);
+            *ret_w = p.w;
+            *ret_h = p.h;
         }
-        turn(rgb, w, h, quarters, turned);
-        free(rgb);
-        rgb = turned;
+        wd_ffmpeg_rgb_free(converter);
     }
-    *ret_w = quarters & 1 ? h : w;
-    *ret_h = quarters & 1 ? w : h;
-    *ret_rgb = rgb;
-    rgb = NULL;
-    code = 0;
-out:
-    free(rgb);
+    reader_close(&r);
+    return code;
+}
+
+/* How many frames can be decoded, and how many are shown a second (0: not said). */
+static int count_frames(const char *path, uint64_t *ret_n, double *ret_rate, struct wd_err *err)
+{
+    struct reader r;
+    AVRational rate;
+    int code = reader_open(&r, path, AVMEDIA_TYPE_VIDEO, err);
+
+    if (code < 0)
+        return code;
+    for (*ret_n = 0; (code = reader_next(&r, err)) == 1; (*ret_n)++)
+        ;
+    rate = r.format->streams[r.stream]->avg_frame_rate;
+    if (rate.num <= 0 || rate.den <= 0)
+        rate = r.format->streams[r.stream]->r_frame_rate;
+    *ret_rate = rate.num > 0 && rate.den > 0 ? av_q2d(rate) : 0;
+    reader_close(&r);
+    if (code == 0 && *ret_n == 0)
+        return wd_err_set(err, -EINVAL, "%s: there is no picture in it", path);
+    return code;
+}
+
+int wd_media_file_video(const char *path, uint32_t n, wd_media_frame take, void *arg, struct wd_err *err)
+{
+    struct wd_ffmpeg_rgb *converter = NULL;
+    struct wd_ffmpeg_picture p;
+    struct reader r;
+    uint64_t total, at = 0;
+    double rate;
+    int code = count_frames(path, &total, &rate, err);
+
+    if (code < 0)
+        return code;
+    n = wd_clip_count(n, total);
+    code = reader_open(&r, path, AVMEDIA_TYPE_VIDEO, err);
+    if (code < 0)
+        return code;
+    code = wd_ffmpeg_rgb_new(&converter, err);
+    for (uint32_t i = 0; code == 0 && i < n; i++) {
+        uint64_t wanted = wd_clip_frame(i, n, total);
+        char time[32];
+
+        do
+            code = reader_next(&r, err);
+        while (code == 1 && at++ < wanted);
+        if (code == 0)
+            code = wd_err_set(err, -EINVAL, "%s: it became shorter while it was read", path);
+        if (code == 1)
+            code = to_rgb(&r, converter, &p, err);
+        wd_clip_time(wanted, rate, time, sizeof time);
+        if (code == 0)
+            code = take(arg, i, time, p.rgb, p.w, p.h, err);
+    }
+    wd_ffmpeg_rgb_free(converter);
     reader_close(&r);
     return code;
 }

@@ -1,14 +1,19 @@
 /* tests/golden_test.c - the engine against what the reference implementation computes, at every tensor recorded in tests/golden. */
 #include "model/decoder.h"
+#include "model/embed.h"
 #include "model/engine.h"
+#include "model/gemma4.h"
 #include "model/sampler.h"
 #include "model/tensor_file.h"
+#include "pipeline/clip.h"
 #include "pipeline/picture.h"
 #include "tests/golden/checkpoint.h"
 #include "tests/golden/pictures.h"
 
 #include <errno.h>
 #include <jansson.h>
+#include <libavutil/mem.h>
+#include <libavutil/sha.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -276,8 +281,8 @@ static void every_layer_of_every_text_prompt_agrees(void **state)
 
 struct media {
     uint8_t *rgb[8];
-    uint32_t w[8], h[8];
-    unsigned n;
+    uint32_t w[8], h[8], budget[8];
+    unsigned n, n_images; /* the frames of a video are behind the pictures */
     float *pcm[4];
     uint32_t frames[4];
     unsigned n_clips;
@@ -290,6 +295,7 @@ static void add_picture(struct media *m, const char *kind, uint32_t w, uint32_t 
     struct wd_err err = {0};
     unsigned i = m->n++;
 
+    m->budget[i] = budget;
     assert_int_equal(wd_golden_picture(kind, w, h, seed, src), 0);
     assert_int_equal(wd_picture_size(w, h, budget, &m->w[i], &m->h[i]), 0);
     m->rgb[i] = malloc((size_t)m->w[i] * m->h[i] * 3);
@@ -308,10 +314,11 @@ static void load_media(const json_t *c, const struct vectors *v, struct media *m
     memset(m, 0, sizeof *m);
     json_array_foreach(json_object_get(c, "pictures"), i, p)
         add_picture(m, str(p, "kind"), (uint32_t)num(p, "w"), (uint32_t)num(p, "h"), (uint64_t)num(p, "seed"), budget);
+    m->n_images = m->n;
     if (video)
         for (unsigned k = 0, n = (unsigned)num(video, "num_frames"); k < n; k++)
             add_picture(m, str(video, "kind"), (uint32_t)num(video, "w"), (uint32_t)num(video, "h"),
-                        (uint64_t)num(video, "seed") + k * (unsigned)num(video, "total") / n, 70);
+                        (uint64_t)num(video, "seed") + wd_clip_frame(k, n, (uint64_t)num(video, "total")), WD_CLIP_BUDGET);
     for (;;) {
         char name[16];
         const struct wd_tensor *t;
@@ -359,6 +366,87 @@ static uint32_t media_spans(const struct vectors *v, const struct media *m, stru
     return n_spans;
 }
 
+static void sha_is(const json_t *c, const char *key, const void *data, size_t n)
+{
+    struct AVSHA *sha = av_sha_alloc();
+    uint8_t sum[32];
+    char text[65];
+
+    av_sha_init(sha, 256);
+    av_sha_update(sha, data, n);
+    av_sha_final(sha, sum);
+    av_free(sha);
+    for (int i = 0; i < 32; i++)
+        snprintf(text + 2 * i, 3, "%02x", sum[i]);
+    if (!str(c, key) || strcmp(text, str(c, key)) != 0)
+        fail_msg("%s: %s is not the recorded one", str(c, "file"), key);
+}
+
+/* Values and places of the patches, bit for bit; the reference fills both up to the budget. */
+static void check_pixels(const json_t *c, const struct media *m, bool video)
+{
+    unsigned from = video ? m->n_images : 0, to = video ? m->n : m->n_images;
+    size_t at = 0, room = 0;
+    float *values;
+    int32_t *places;
+
+    for (unsigned i = from; i < to; i++)
+        room += m->budget[i];
+    if (!room)
+        return;
+    values = calloc(room * WD_PATCH_VALUES, sizeof *values);
+    places = malloc(room * 2 * sizeof *places);
+    for (unsigned i = from; i < to; i++) {
+        uint32_t gw = m->w[i] / 48, gh = m->h[i] / 48;
+
+        for (uint32_t k = 0; k < m->budget[i]; k++, at++) {
+            bool there = k < gw * gh;
+
+            places[2 * at] = there ? (int32_t)(k % gw) : -1;
+            places[2 * at + 1] = there ? (int32_t)(k / gw) : -1;
+            if (there)
+                wd_embed_patch(m->rgb[i], gw, k % gw, k / gw, video, false, values + at * WD_PATCH_VALUES);
+        }
+    }
+    sha_is(c, video ? "pixel_values_videos_sha256" : "pixel_values_sha256", values, room * WD_PATCH_VALUES * sizeof *values);
+    sha_is(c, video ? "video_position_ids_sha256" : "image_position_ids_sha256", places, room * 2 * sizeof *places);
+    free(values);
+    free(places);
+}
+
+/* The ids between the frames of a video are its times: in these checkpoints a digit d is 946 + d, ':' is 959, a space 893. */
+static void check_times(const json_t *c, const struct vectors *v)
+{
+    const json_t *video = json_object_get(c, "video");
+    const int32_t *ids, *types;
+    size_t n, at = 0;
+
+    if (!video)
+        return;
+    ids = need(v, "ids", &n);
+    types = need(v, "types", NULL);
+    for (unsigned k = 0, frames = (unsigned)num(video, "num_frames"); k < frames; k++) {
+        char time[16];
+        size_t len;
+
+        while (at < n && types[at] != 2)
+            at++;
+        wd_clip_time(wd_clip_frame(k, frames, (uint64_t)num(video, "total")), num(video, "fps"), time, sizeof time);
+        len = strlen(time);
+        assert_true(at < n && at >= len + 3);
+        assert_int_equal(ids[at - 1], 1000);
+        assert_int_equal(ids[at - 2], 893);
+        for (size_t i = 0; i < len; i++)
+            assert_int_equal(ids[at - 2 - len + i], time[i] == ':' ? 959 : 946 + (time[i] - '0'));
+        assert_int_equal(ids[at - 3 - len], k == 0 && ids[at - 3 - len] == 107 ? 107 : 893);
+        while (at < n && types[at] == 2)
+            at++;
+        assert_int_equal(ids[at], 1004);
+    }
+    while (at < n)
+        assert_int_not_equal(types[at++], 2);
+}
+
 static void media_case(const json_t *c, bool hf)
 {
     struct vectors v = open_vectors(c);
@@ -375,6 +463,9 @@ static void media_case(const json_t *c, bool hf)
     uint32_t n_spans;
 
     load_media(c, &v, &m);
+    check_times(c, &v);
+    check_pixels(c, &m, false);
+    check_pixels(c, &m, true);
     n_spans = media_spans(&v, &m, spans);
     n_last /= s->n_vocab;
     logits = malloc(n_last * s->n_vocab * sizeof *logits);

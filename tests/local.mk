@@ -198,7 +198,7 @@ check_PROGRAMS += tests/golden_test
 TESTS += tests/golden_test
 tests_golden_test_SOURCES = tests/golden_test.c tests/golden/checkpoint.h tests/golden/checkpoint.c \
 	tests/golden/pictures.h tests/golden/pictures.c
-tests_golden_test_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_golden_test_CPPFLAGS = $(TEST_CPPFLAGS) $(AVUTIL_CFLAGS)
 tests_golden_test_LDADD = libpipeline.a $(MODEL_LIBS) $(MODEL_SYSLIBS) $(AVUTIL_LIBS) $(CMOCKA_LIBS)
 EXTRA_DIST += tests/golden/README.md tests/golden/cases.json tests/golden/vectors
 
@@ -318,7 +318,7 @@ EXTRA_DIST += tests/pipeline/data/README.md tests/pipeline/data/sizes.json tests
 	tests/pipeline/data/resize.json
 tests_pipeline_picture_test_SOURCES = tests/pipeline/picture_test.c
 tests_pipeline_picture_test_CPPFLAGS = $(TEST_CPPFLAGS) $(AVUTIL_CFLAGS)
-tests_pipeline_picture_test_LDADD = libpipeline.a libbase.a $(AVUTIL_LIBS) $(JANSSON_LIBS) $(CMOCKA_LIBS)
+tests_pipeline_picture_test_LDADD = libpipeline.a $(MODEL_LIBS) $(MODEL_SYSLIBS) $(AVUTIL_LIBS) $(JANSSON_LIBS) $(CMOCKA_LIBS)
 check_PROGRAMS += tests/pipeline/event_test
 TESTS += tests/pipeline/event_test
 tests_pipeline_event_test_SOURCES = tests/pipeline/event_test.c
@@ -347,11 +347,16 @@ TESTS += tests/pipeline/job_test
 tests_pipeline_job_test_SOURCES = tests/pipeline/job_test.c
 tests_pipeline_job_test_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_pipeline_job_test_LDADD = $(PIPELINE_LIBS) $(PIPELINE_SYSLIBS) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/pipeline/clip_test
+TESTS += tests/pipeline/clip_test
+tests_pipeline_clip_test_SOURCES = tests/pipeline/clip_test.c
+tests_pipeline_clip_test_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_pipeline_clip_test_LDADD = libpipeline.a $(CMOCKA_LIBS) -lm
 check_PROGRAMS += tests/pipeline/media_file_test
 TESTS += tests/pipeline/media_file_test
 EXTRA_DIST += tests/pipeline/data/stereo_mono_stereo.mp2
 tests_pipeline_media_file_test_SOURCES = tests/pipeline/media_file_test.c
-tests_pipeline_media_file_test_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_pipeline_media_file_test_CPPFLAGS = $(TEST_CPPFLAGS) $(AVFORMAT_CFLAGS) $(AVCODEC_CFLAGS)
 tests_pipeline_media_file_test_LDADD = $(PIPELINE_LIBS) $(PIPELINE_SYSLIBS) $(CMOCKA_LIBS) -lm
 check_PROGRAMS += tests/pipeline/generate_test
 TESTS += tests/pipeline/generate_test

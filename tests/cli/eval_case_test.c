@@ -131,6 +131,64 @@ static void a_picture_fits_the_budget_it_is_given(void **state)
     }
 }
 
+/* Per frame its time, begin of image, the picture, end of image; what lies between two frames is one stretch. */
+static void a_clip_is_frames_with_their_times_between(void **state)
+{
+    const struct wd_shape *shape = wd_engine_shape(nano.engine);
+    const struct wd_tokenizer *t = wd_engine_tokenizer(nano.engine);
+    static const char *const before[] = {"00:00 ", " 00:20 ", " 00:40 "};
+    char path[] = "/tmp/witnessd-clip-XXXXXX", text[128];
+    int fd = mkstemp(path);
+    FILE *f = fdopen(fd, "wb");
+    struct wd_eval_case *c;
+    const struct wd_span *s;
+    uint32_t n_spans, rows = 0;
+
+    (void)state;
+    assert_non_null(f);
+    fprintf(f, "YUV4MPEG2 W96 H48 F1:10 Ip A1:1 Cmono XCOLORRANGE=FULL\n");
+    for (int i = 0; i < 6; i++) {
+        fprintf(f, "FRAME\n");
+        for (int k = 0; k < 96 * 48; k++)
+            fputc(40 * i, f);
+    }
+    fclose(f);
+    snprintf(text, sizeof text, "{\"items\": [2, {\"video\": \"%s\", \"num_frames\": 3}, 7]}", path);
+    c = parse(text);
+    s = wd_eval_case_spans(c, &n_spans);
+    assert_int_equal(n_spans, 7);
+    for (uint32_t i = 0; i < 7; i++) {
+        rows += s[i].n;
+        if (i % 2) {
+            assert_int_equal(s[i].kind, WD_SPAN_PICTURE);
+            assert_true(s[i].video);
+            assert_int_equal(s[i].grid_w * s[i].grid_h, s[i].n);
+            assert_in_range(s[i].n, 36, 70);
+            assert_int_equal(s[i].rgb[0], 80 * (i / 2));
+        } else {
+            int32_t want[32];
+            int64_t n = 0;
+
+            want[0] = i == 0 ? 2 : shape->eoi;
+            if (i < 6) {
+                n = wd_tokenizer_encode(t, before[i / 2], strlen(before[i / 2]), false, want + 1, 30);
+                assert_true(n > 0);
+            }
+            want[1 + n] = i == 6 ? 7 : shape->boi;
+            assert_int_equal(s[i].kind, WD_SPAN_TOKENS);
+            assert_int_equal(s[i].n, n + 2);
+            assert_memory_equal(s[i].ids, want, (size_t)(n + 2) * sizeof *want);
+        }
+    }
+    assert_int_equal(wd_eval_case_rows(c), rows);
+    wd_eval_case_free(c);
+    assert_int_equal(unlink(path), 0);
+    refused("{\"items\": [{\"video\": \"nowhere.mp4\"}]}", -ENOENT, "nowhere.mp4");
+    refused("{\"items\": [{\"video\": \"a\", \"num_frames\": 0}]}", -EINVAL, "num_frames must be 1 to 1024");
+    refused("{\"items\": [{\"video\": \"a\", \"num_frames\": 1025}]}", -EINVAL, "num_frames must be 1 to 1024");
+    refused("{\"items\": [{\"video\": \"a\", \"frames\": 1}]}", -EINVAL, "items[0]");
+}
+
 static void what_is_no_case_is_refused(void **state)
 {
     (void)state;
@@ -219,6 +277,7 @@ int main(void)
         cmocka_unit_test(text_never_becomes_a_control_token),
         cmocka_unit_test(a_sound_is_whole_frames_the_last_filled_with_silence),
         cmocka_unit_test(a_picture_fits_the_budget_it_is_given),
+        cmocka_unit_test(a_clip_is_frames_with_their_times_between),
         cmocka_unit_test(what_is_no_case_is_refused),
         cmocka_unit_test(what_is_no_item_is_refused_by_its_number),
         cmocka_unit_test(media_that_cannot_be_read_are_named),

@@ -1,5 +1,7 @@
 /* tests/pipeline/picture_test.c - target sizes, alpha, turning and resizing, bit for bit those of the reference; the pool. */
 #include "pipeline/picture.h"
+#include "model/embed.h"
+#include "model/gemma4.h"
 #include <errno.h>
 #include <jansson.h>
 #include <libavutil/mem.h>
@@ -154,6 +156,26 @@ static void target_sizes_are_those_of_the_reference(void **state)
     json_decref(rows);
 }
 
+/* What the model is given: values and places of the patches, row by row. */
+static void assert_patches(const json_t *row, const uint8_t *rgb, uint32_t grid_w, uint32_t grid_h)
+{
+    size_t n = (size_t)grid_w * grid_h;
+    float *values = malloc(n * WD_PATCH_VALUES * sizeof *values);
+    int32_t *places = malloc(n * 2 * sizeof *places);
+
+    assert_non_null(values);
+    assert_non_null(places);
+    for (uint32_t i = 0; i < n; i++) {
+        wd_embed_patch(rgb, grid_w, i % grid_w, i / grid_w, false, false, values + i * WD_PATCH_VALUES);
+        places[2 * i] = (int32_t)(i % grid_w);
+        places[2 * i + 1] = (int32_t)(i / grid_w);
+    }
+    assert_sha((const uint8_t *)values, n * WD_PATCH_VALUES * sizeof *values, word(row, "patches_f32_sha256"));
+    assert_sha((const uint8_t *)places, n * 2 * sizeof *places, word(row, "positions_i32_sha256"));
+    free(values);
+    free(places);
+}
+
 static void pictures_become_those_of_the_reference(void **state)
 {
     json_t *rows = load(DATA "pictures.json"), *row;
@@ -177,6 +199,7 @@ static void pictures_become_those_of_the_reference(void **state)
         assert_non_null(dst);
         assert_int_equal(wd_picture_resize(r, src, (size_t)w * 3, w, h, dst, tw, th, NULL), 0);
         assert_sha(dst, (size_t)tw * th * 3, word(row, "resized_u8_sha256"));
+        assert_patches(row, dst, tw / 48, th / 48);
         free(src);
         free(dst);
     }
