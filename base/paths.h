@@ -1,4 +1,4 @@
-/* base/paths.h - where shipped files lie.
+/* base/paths.h - where shipped files and the user's models lie.
  * In $WITNESSD_DATADIR (a source tree, a test), else in the folder of the installation. Any thread.
  */
 #pragma once
@@ -10,8 +10,12 @@
  * -ENAMETOOLONG. */
 int wd_paths_data(const char *relative, char *ret, size_t cap, struct wd_err *err);
 
-/* A model by what a person wrote: a path (with a '/', or of something that is there), or the name
- * of a shipped model
- * ("nano": models/nano.gguf). A path is not looked at further: opening it says what is wrong.
- * Errors as above. */
+/* The user's own models, where `witness pull` puts them: $XDG_DATA_HOME/witnessd/models, else ~/.local/share/witnessd/models. It
+ * need not exist. -ENOENT: neither XDG_DATA_HOME nor HOME is set. */
+int wd_paths_user_models(char *ret, size_t cap, struct wd_err *err);
+
+/* A model by what a person wrote: a path (with a '/', or of something that is there), the name of a shipped model
+ * ("nano": models/nano.gguf), or a name among the user's own models: NAME.gguf, or a folder NAME with safetensors or one GGUF
+ * besides an mmproj. A path is not looked at further: opening it says what is wrong. -EINVAL: the folder holds several models.
+ * Other errors as above. */
 int wd_paths_model(const char *name, char *ret, size_t cap, struct wd_err *err);

@@ -54,7 +54,13 @@ int wd_cli_exit(int code)
     case ENOSPC:
     case EIO:
     case EFBIG:
+    case EDQUOT:
         return EX_IOERR;
+    case EBUSY:
+    case ESTALE:
+        return EX_TEMPFAIL;
+    case EEXIST:
+        return EX_CANTCREAT;
     default:
         return EX_SOFTWARE;
     }

@@ -15,6 +15,7 @@ struct command {
 static const struct command commands[] = {
     {"transcribe", wd_cli_transcribe, "write down what is said and seen in recordings"},
     {"model", wd_cli_model, "look at a model file, run it on a prompt, tokenize"},
+    {"pull", wd_cli_pull, "fetch a model"},
     {"bench", wd_cli_bench, "what a pass over the weights costs on this machine"},
 };
 

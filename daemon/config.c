@@ -12,7 +12,7 @@
 
 const struct wd_opt wd_config_model_rows[] = {
     WD_OPT_STR(struct wd_config_model, path, "nano",
-               "a shipped model's name, a GGUF file or a safetensors folder"),
+               "a shipped or pulled model's name, a GGUF file or a safetensors folder"),
     WD_OPT_STR(
         struct wd_config_model, mmproj, NULL,
         "the file with the sound and picture tensors; not given: in the model's file or beside it"),

@@ -36,7 +36,7 @@ for folder in base model pipeline sinks daemon cli; do
         case $file in *.h)
             for to in $(sed -n 's/^#include <\([^>]*\)>.*/\1/p' "$file"); do
                 case $to in
-                    uv.h | std*.h | errno.h | string.h | limits.h | inttypes.h | math.h | time.h | float.h | locale.h | wchar.h | sys/*.h | pthread.h) ;;
+                    uv.h | std*.h | errno.h | signal.h | string.h | limits.h | inttypes.h | math.h | time.h | float.h | locale.h | wchar.h | sys/*.h | pthread.h) ;;
                     immintrin.h | arm_neon.h) ;; # the compiler's own, as the std headers are
                     *)
                         echo "$file includes <$to>: of foreign headers only uv.h may stand in a header"
