@@ -127,7 +127,7 @@ static int read_model(struct reading *rd, const struct wd_yaml *map)
             (strchr(m->path, '/') || wd_paths_model(m->path, found, sizeof found, NULL) < 0))
             return wd_yaml_err(
                 path, rd->err,
-                "path: expected a model's file, a folder or the name of a shipped model, got '%s'",
+                "path: expected a model's file, a folder or the name of a shipped or pulled model, got '%s'",
                 m->path);
     }
     if (mmproj && m->mmproj) {
