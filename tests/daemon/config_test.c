@@ -390,7 +390,7 @@ static void a_file_that_is_not_there_is_told_with_its_place(void **state)
             "w.yaml:1:29: url: no such file '/no/such.mkv'");
     refused("model: {path: no/such.gguf}\n" STREAM,
             "w.yaml:1:15: path: expected a model's file, a folder or the name "
-            "of a shipped model, got 'no/such.gguf'");
+            "of a shipped or pulled model, got 'no/such.gguf'");
     refused("model: {mmproj: /no/such.gguf}\n" STREAM,
             "w.yaml:1:17: mmproj: no such file '/no/such.gguf'");
     refused("model: {drafter: /no/such.gguf}\n" STREAM,
