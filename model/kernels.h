@@ -34,6 +34,11 @@ struct wd_kernels {
                      size_t x_stride, size_t n_rows, float *y, size_t y_stride);
     void (*rows_bf16)(const void *w, size_t w_row_bytes, size_t n_out, size_t n_in, const float *x,
                       size_t x_stride, size_t n_rows, float *y, size_t y_stride);
+    /* Blocks of any type, unpacked piece by piece and multiplied in f32: n_in a multiple of the
+     * type's block. A row's result is the same to the bit whatever n_rows. */
+    void (*rows_packed)(enum wd_type type, const void *w, size_t w_row_bytes, size_t n_out,
+                        size_t n_in, const float *x, size_t x_stride, size_t n_rows, float *y,
+                        size_t y_stride);
     /* Blocks of integers: n_in a multiple of 32, xq [n_rows][n_in] arranged, xs [n_rows][n_in /
      * 32].
      */

@@ -102,6 +102,13 @@ static inline vf vf_from_bf16(const unsigned char *p)
     return _mm256_castsi256_ps(_mm256_slli_epi32(h, 16));
 }
 
+static inline vf vf_from_i8(const signed char *p)
+{
+    __m128i q = _mm_loadl_epi64((const __m128i *)(const void *)p);
+
+    return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(q));
+}
+
 static inline uint16_t u16_at(const unsigned char *p)
 {
     uint16_t h;
@@ -178,21 +185,6 @@ static inline vf vw_dot(vw w, vw x)
     __m256i s = _mm256_add_epi32(_mm256_madd_epi16(w.lo, x.lo), _mm256_madd_epi16(w.hi, x.hi));
 
     return _mm256_cvtepi32_ps(s);
-}
-
-static inline void half_floats(__m256i w, vf d, float *ret)
-{
-    __m256i lo = _mm256_cvtepi16_epi32(_mm256_castsi256_si128(w));
-    __m256i hi = _mm256_cvtepi16_epi32(_mm256_extracti128_si256(w, 1));
-
-    vf_store(ret, vf_mul(_mm256_cvtepi32_ps(lo), d));
-    vf_store(ret + 8, vf_mul(_mm256_cvtepi32_ps(hi), d));
-}
-
-static inline void vw_floats(vw w, float d, float *ret)
-{
-    half_floats(w.lo, vf_set1(d), ret);
-    half_floats(w.hi, vf_set1(d), ret + 16);
 }
 
 #include "model/kernels_tile.h"

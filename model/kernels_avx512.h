@@ -107,6 +107,13 @@ static inline vf vf_from_bf16(const unsigned char *p)
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(load256(p)), 16));
 }
 
+static inline vf vf_from_i8(const signed char *p)
+{
+    __m128i q = _mm_loadu_si128((const __m128i *)(const void *)p);
+
+    return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(q));
+}
+
 static inline uint16_t u16_at(const unsigned char *p)
 {
     uint16_t h;
@@ -171,15 +178,6 @@ static inline vw vw_q4_0(const unsigned char *block)
 static inline vf vw_dot(vw w, vw x)
 {
     return _mm512_cvtepi32_ps(_mm512_madd_epi16(w, x));
-}
-
-static inline void vw_floats(vw w, float d, float *ret)
-{
-    __m512i lo = _mm512_cvtepi16_epi32(_mm512_castsi512_si256(w));
-    __m512i hi = _mm512_cvtepi16_epi32(_mm512_extracti64x4_epi64(w, 1));
-
-    vf_store(ret, vf_mul(_mm512_cvtepi32_ps(lo), vf_set1(d)));
-    vf_store(ret + 16, vf_mul(_mm512_cvtepi32_ps(hi), vf_set1(d)));
 }
 
 static float round_block(const float *x, int16_t *ret)

@@ -106,6 +106,14 @@ static inline vf vf_from_bf16(const unsigned char *p)
     return vreinterpretq_f32_u32(vshll_n_u16(load_u16x4(p), 16));
 }
 
+static inline vf vf_from_i8(const signed char *p)
+{
+    uint32_t four;
+
+    __builtin_memcpy(&four, p, sizeof four);
+    return vcvtq_f32_s32(vmovl_s16(vget_low_s16(vmovl_s8(vreinterpret_s8_u32(vdup_n_u32(four))))));
+}
+
 static inline float one_f16(const unsigned char *p)
 {
     uint16_t h;
@@ -180,20 +188,6 @@ static inline vf vw_dot(vw w, vw x)
     s = vmlal_s16(s, vget_low_s16(w.d), vget_low_s16(x.d));
     t = vmlal_high_s16(t, w.d, x.d);
     return vcvtq_f32_s32(vaddq_s32(s, t));
-}
-
-static inline void eight_floats(int16x8_t w, float d, float *ret)
-{
-    vst1q_f32(ret, vmulq_n_f32(vcvtq_f32_s32(vmovl_s16(vget_low_s16(w))), d));
-    vst1q_f32(ret + 4, vmulq_n_f32(vcvtq_f32_s32(vmovl_high_s16(w)), d));
-}
-
-static inline void vw_floats(vw w, float d, float *ret)
-{
-    eight_floats(w.a, d, ret);
-    eight_floats(w.b, d, ret + 8);
-    eight_floats(w.c, d, ret + 16);
-    eight_floats(w.d, d, ret + 24);
 }
 
 #include "model/kernels_tile.h"

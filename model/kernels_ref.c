@@ -35,22 +35,23 @@ static double dot_double(const float *a, const float *b, size_t n)
     return sum;
 }
 
-/* Any float type: a piece of the row is unpacked once and meets every activation row. */
-static void rows_float(enum wd_type type, size_t bytes, const void *w, size_t w_row_bytes,
-                       size_t n_out, size_t n_in, const float *x, size_t x_stride, size_t n_rows,
-                       float *y, size_t y_stride)
+/* Any type: a piece of the row is unpacked once and meets every activation row. */
+static void rows_packed(enum wd_type type, const void *w, size_t w_row_bytes, size_t n_out,
+                        size_t n_in, const float *x, size_t x_stride, size_t n_rows, float *y,
+                        size_t y_stride)
 {
-    enum { PIECE = 256 };
+    enum { PIECE = 256 }; /* a multiple of every block */
+    size_t piece_bytes = PIECE / wd_type_block(type) * wd_type_block_bytes(type);
     float piece[PIECE];
 
     for (size_t o = 0; o < n_out; o++) {
         const unsigned char *row = (const unsigned char *)w + o * w_row_bytes;
         double sum[WD_KERNEL_MAX_ROWS] = {0};
 
-        for (size_t i = 0; i < n_in; i += PIECE) {
+        for (size_t i = 0; i < n_in; i += PIECE, row += piece_bytes) {
             size_t n = n_in - i < PIECE ? n_in - i : PIECE;
 
-            wd_quant_unpack(type, row + i * bytes, piece, n);
+            wd_quant_unpack(type, row, piece, n);
             for (size_t r = 0; r < n_rows; r++)
                 sum[r] += dot_double(piece, x + r * x_stride + i, n);
         }
@@ -62,19 +63,19 @@ static void rows_float(enum wd_type type, size_t bytes, const void *w, size_t w_
 static void rows_f32(const void *w, size_t w_row_bytes, size_t n_out, size_t n_in, const float *x,
                      size_t x_stride, size_t n_rows, float *y, size_t y_stride)
 {
-    rows_float(WD_TYPE_F32, 4, w, w_row_bytes, n_out, n_in, x, x_stride, n_rows, y, y_stride);
+    rows_packed(WD_TYPE_F32, w, w_row_bytes, n_out, n_in, x, x_stride, n_rows, y, y_stride);
 }
 
 static void rows_f16(const void *w, size_t w_row_bytes, size_t n_out, size_t n_in, const float *x,
                      size_t x_stride, size_t n_rows, float *y, size_t y_stride)
 {
-    rows_float(WD_TYPE_F16, 2, w, w_row_bytes, n_out, n_in, x, x_stride, n_rows, y, y_stride);
+    rows_packed(WD_TYPE_F16, w, w_row_bytes, n_out, n_in, x, x_stride, n_rows, y, y_stride);
 }
 
 static void rows_bf16(const void *w, size_t w_row_bytes, size_t n_out, size_t n_in, const float *x,
                       size_t x_stride, size_t n_rows, float *y, size_t y_stride)
 {
-    rows_float(WD_TYPE_BF16, 2, w, w_row_bytes, n_out, n_in, x, x_stride, n_rows, y, y_stride);
+    rows_packed(WD_TYPE_BF16, w, w_row_bytes, n_out, n_in, x, x_stride, n_rows, y, y_stride);
 }
 
 /* 32 products of at most 128 * 32767 stay far inside int32. */
@@ -206,6 +207,7 @@ const struct wd_kernels wd_kernels_ref = {
     .rows_f32 = rows_f32,
     .rows_f16 = rows_f16,
     .rows_bf16 = rows_bf16,
+    .rows_packed = rows_packed,
     .rows_q8_0 = rows_q8_0,
     .rows_q4_0 = rows_q4_0,
     .round_q16 = round_q16,

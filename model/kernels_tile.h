@@ -4,19 +4,19 @@
  * vf_rint vf_sum vf_fma(a, b, c)         a * b + c vf_min(a, b) vf_max(a, b)   b where either is
  * NaN vf_pow2(n)              2^n for whole n in [-126, 127] vf_unless_below(x, limit, v)   v, but
  * 0 where x < limit vf_from_f16(p) vf_from_bf16(p) one_f16(p)   VL numbers, and one, widened
+ *   vf_from_i8(p)           VL signed bytes, as floats
  *   scales8(p, step, ret)   eight f16 lying step bytes apart, widened
  *   vw              32 int16, one block of weights, in registers
  *   vw_load vw_store vw_q4_0(block) vw_q8_0(block)   the blocks' layout is quant.c's
  *   vf vw_dot(w, x)         products of two vw, summed in int32 to VL floats
  *   vf_keep(&v) vw_keep(&w) the compiler must not load it a second time: loads are what runs short
- *   vw_floats(w, d, ret)    d * w to 32 floats
  *   round_block(x, ret)     32 floats to int16, returns the scale: kernels.h
  *   OWN_BLOCKS              defined: it has its own rows_q8_0 and rows_q4_0
  * Weight rows are taken four at a time so that what is loaded of the activations is used four
  * times; where rows are missing at the end, the last one is computed again and not stored. */
 #pragma once
 #include "model/kernels_tables.h"
-#include "model/quant_q6_k.h"
+#include "model/quant_blocks.h"
 #include <stdalign.h>
 #include <string.h>
 
@@ -549,6 +549,33 @@ INLINE void unpack_floats(struct format f, const unsigned char *p, float *dst, s
         dst[i] = f.one(p + i * f.bytes);
 }
 
+INLINE void parts_scaled(const struct wd_parts *parts, unsigned n, float *dst)
+{
+    for (unsigned i = 0; i < n; i += 16) {
+        vf d = vf_set1(parts->scale[i / 16]);
+
+        UNROLL
+        for (unsigned k = 0; k < 16; k += VL)
+            vf_store(dst + i + k, vf_mul(d, vf_from_i8(parts->q + i + k)));
+    }
+}
+
+/* Rounded twice, as wd_quant_unpack() does it. */
+INLINE void parts_affine(const struct wd_parts *parts, unsigned n, float *dst)
+{
+    for (unsigned i = 0; i < n; i += 16) {
+        vf d = vf_set1(parts->scale[i / 16]), m = vf_set1(parts->offset[i / 16]);
+
+        UNROLL
+        for (unsigned k = 0; k < 16; k += VL) {
+            vf scaled = vf_mul(d, vf_from_i8(parts->q + i + k));
+
+            vf_keep(&scaled);
+            vf_store(dst + i + k, vf_add(scaled, m));
+        }
+    }
+}
+
 static void unpack(enum wd_type type, const void *src, float *dst, size_t n)
 {
     const unsigned char *p = src;
@@ -563,18 +590,121 @@ static void unpack(enum wd_type type, const void *src, float *dst, size_t n)
     case WD_TYPE_BF16:
         unpack_floats((struct format){vf_from_bf16, one_bf16, 2}, p, dst, n);
         break;
-    case WD_TYPE_Q8_0:
-        for (size_t b = 0; b < n / BLOCK; b++, p += 34)
-            vw_floats(vw_q8_0(p), one_f16(p), dst + b * BLOCK);
-        break;
-    case WD_TYPE_Q4_0:
-        for (size_t b = 0; b < n / BLOCK; b++, p += 18)
-            vw_floats(vw_q4_0(p), one_f16(p), dst + b * BLOCK);
-        break;
-    case WD_TYPE_Q6_K:
-        for (size_t b = 0; b < n / WD_Q6_K_BLOCK; b++, p += WD_Q6_K_BYTES)
-            wd_q6_k_unpack(p, one_f16(p + 208), dst + b * WD_Q6_K_BLOCK);
-        break;
+    default: {
+        size_t super_bytes = WD_SUPER / wd_type_block(type) * wd_type_block_bytes(type);
+
+        for (size_t at = 0; at < n; at += WD_SUPER, p += super_bytes) {
+            unsigned some = (unsigned)least(n - at, WD_SUPER);
+            struct wd_parts parts;
+
+            if (wd_blocks_parts(type, one_f16, p, some, &parts))
+                parts_affine(&parts, some, dst + at);
+            else
+                parts_scaled(&parts, some, dst + at);
+        }
+    }
+    }
+}
+
+/* ---- Blocks of any type, in f32 ---- */
+
+/* n_tile weight rows, already unpacked, with n_rows activation rows (both constants): the sums are
+ * in registers here, in memory between the pieces. */
+INLINE void piece_tile(float (*wide)[PIECE], size_t n_tile, const float *x, size_t x_stride,
+                       size_t n, size_t n_rows, float (*acc)[MOST][VL], size_t from)
+{
+    vf sum[BROAD];
+
+    UNROLL
+    for (size_t i = 0; i < n_tile; i++) {
+        UNROLL
+        for (size_t r = 0; r < n_rows; r++)
+            sum[i * n_rows + r] = vf_load(acc[i][from + r]);
+    }
+    for (size_t k = 0; k < n; k += VL) {
+        vf v[FEW];
+
+        UNROLL
+        for (size_t r = 0; r < n_rows; r++) {
+            v[r] = vf_load(x + r * x_stride + k);
+            vf_keep(&v[r]);
+        }
+        UNROLL
+        for (size_t i = 0; i < n_tile; i++) {
+            vf w = vf_load(wide[i] + k);
+
+            UNROLL
+            for (size_t r = 0; r < n_rows; r++)
+                sum[i * n_rows + r] = vf_fma(w, v[r], sum[i * n_rows + r]);
+        }
+    }
+    UNROLL
+    for (size_t i = 0; i < n_tile; i++) {
+        UNROLL
+        for (size_t r = 0; r < n_rows; r++)
+            vf_store(acc[i][from + r], sum[i * n_rows + r]);
+    }
+}
+
+/* Eight, four or two weight rows at a time, as many sums as keep the multipliers busy. */
+INLINE void piece_all(float (*wide)[PIECE], const float *x, size_t x_stride, size_t n,
+                      size_t n_rows, float (*acc)[MOST][VL])
+{
+    for (size_t r = 0; r < n_rows; r += FEW) {
+        const float *xr = x + r * x_stride;
+
+#define TILES(n_tile, k)                                                                           \
+    for (size_t i = 0; i < BROAD; i += (n_tile))                                                   \
+    piece_tile(wide + i, n_tile, xr, x_stride, n, k, acc + i, r)
+        switch (least(n_rows - r, FEW)) {
+        case 1:
+            TILES(8, 1);
+            break;
+        case 2:
+            TILES(4, 2);
+            break;
+        case 3:
+            TILES(2, 3);
+            break;
+        default:
+            TILES(2, 4);
+        }
+#undef TILES
+    }
+}
+
+/* A piece of several weight rows is unpacked once and meets all activation rows while it is in the
+ * first cache. */
+static void rows_packed(enum wd_type type, const void *w, size_t w_row_bytes, size_t n_out,
+                        size_t n_in, const float *x, size_t x_stride, size_t n_rows, float *y,
+                        size_t y_stride)
+{
+    alignas(64) float wide[BROAD][PIECE];
+    alignas(64) float acc[BROAD][MOST][VL];
+    struct product p = {.w = w, .w_row_bytes = w_row_bytes, .n_out = n_out};
+    size_t piece_bytes = PIECE / wd_type_block(type) * wd_type_block_bytes(type);
+
+    for (size_t o = 0; o < n_out; o += BROAD) {
+        const unsigned char *row[BROAD];
+
+        for (size_t i = 0; i < BROAD; i++) {
+            row[i] = weight_row(&p, o + i);
+            memset(acc[i], 0, n_rows * sizeof acc[i][0]);
+        }
+        for (size_t at = 0; at < n_in; at += PIECE) {
+            size_t n = least(n_in - at, PIECE);
+
+            for (size_t i = 0; i < BROAD; i++) {
+                for (size_t k = 0; k < piece_bytes; k += 64)
+                    __builtin_prefetch(row[i] + AHEAD + k);
+                unpack(type, row[i], wide[i], n);
+                row[i] += piece_bytes;
+            }
+            piece_all(wide, x + at, x_stride, n, n_rows, acc);
+        }
+        for (size_t i = 0; i < BROAD && o + i < n_out; i++)
+            for (size_t r = 0; r < n_rows; r++)
+                y[r * y_stride + o + i] = vf_sum(vf_load(acc[i][r]));
     }
 }
 
@@ -706,6 +836,7 @@ static float exp_sum(float *x, size_t n, float max)
 
 /* What every table of this header's functions holds. */
 #define TILE_KERNELS                                                                               \
-    .rows_f32 = rows_f32, .rows_f16 = rows_f16, .rows_bf16 = rows_bf16, .rows_q8_0 = rows_q8_0,    \
-    .rows_q4_0 = rows_q4_0, .round_q16 = round_q16, .unpack = unpack, .dot = dot, .axpy = axpy,    \
+    .rows_f32 = rows_f32, .rows_f16 = rows_f16, .rows_bf16 = rows_bf16,                            \
+    .rows_packed = rows_packed, .rows_q8_0 = rows_q8_0, .rows_q4_0 = rows_q4_0,                    \
+    .round_q16 = round_q16, .unpack = unpack, .dot = dot, .axpy = axpy,    \
     .scale = scale, .sum_squares = sum_squares, .gelu_mul = gelu_mul, .exp_sum = exp_sum

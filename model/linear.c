@@ -185,6 +185,9 @@ static void sweep(void *ctx, unsigned member, unsigned count)
             if (!is_blocks(j->w->type))
                 float_rows(k, j->w->type, weight_row(j, o), j->w_row_bytes, n_out, n_in,
                            j->x + r * j->x_stride, j->x_stride, n, y, j->y_stride);
+            else if (j->l->exact || !by_numbers(j->w->type))
+                k->rows_packed(j->w->type, weight_row(j, o), j->w_row_bytes, n_out, n_in,
+                               j->x + r * j->x_stride, j->x_stride, n, y, j->y_stride);
             else if (j->w->type == WD_TYPE_Q4_0)
                 k->rows_q4_0(weight_row(j, o), j->w_row_bytes, n_out, n_in, j->l->xq + r * n_in,
                              j->l->xs + r * n_blocks, n, y, j->y_stride);
@@ -239,27 +242,6 @@ static void by_blas(void *ctx, unsigned member, unsigned count)
         }
 }
 
-/* Whole rows unpacked, few at a time, for the f32 kernel. */
-static void by_unpacking(void *ctx, unsigned member, unsigned count)
-{
-    const struct job *j = ctx;
-    const struct wd_kernels *k = j->l->kernels;
-    float *tile = j->l->tiles + member * j->l->tile_floats;
-    size_t lo, hi, n_in = j->w->n_in, tile_out = lesser(TILE_OUT, j->l->tile_floats / n_in);
-
-    share_of(j, member, count, &lo, &hi);
-    for (size_t o = lo; o < hi; o += tile_out) {
-        size_t n_out = lesser(tile_out, hi - o);
-
-        for (size_t i = 0; i < n_out; i++)
-            k->unpack(j->w->type, weight_row(j, o + i), tile + i * n_in, n_in);
-        for (size_t r = 0; r < j->n_rows; r += WD_KERNEL_MAX_ROWS)
-            k->rows_f32(tile, n_in * sizeof *tile, n_out, n_in, j->x + r * j->x_stride, j->x_stride,
-                        lesser(WD_KERNEL_MAX_ROWS, j->n_rows - r), j->y + r * j->y_stride + o,
-                        j->y_stride);
-    }
-}
-
 static size_t most_rows(const struct wd_linear *l, enum wd_type type)
 {
     if (type == WD_TYPE_F32)
@@ -271,7 +253,7 @@ void wd_linear_apply(struct wd_linear *l, const struct wd_matrix *w, const float
                      size_t x_stride, size_t n_rows, float *y, size_t y_stride)
 {
     struct job j = {l, w, wd_type_row_bytes(w->type, w->n_in), x, x_stride, n_rows, y, y_stride};
-    int blocks = is_blocks(w->type), alone;
+    int alone;
 
     assert(w->n_in && w->n_in <= l->max_in && n_rows <= l->max_rows);
     if (!n_rows || !w->n_out)
@@ -279,10 +261,8 @@ void wd_linear_apply(struct wd_linear *l, const struct wd_matrix *w, const float
     alone = (uint64_t)w->n_in * w->n_out * n_rows < ALONE;
     if (n_rows > most_rows(l, w->type)) {
         wd_threads_run(alone ? NULL : l->threads, by_blas, &j);
-    } else if (!blocks) {
+    } else if (!by_numbers(w->type) || l->exact) {
         wd_threads_run(alone ? NULL : l->threads, sweep, &j);
-    } else if (l->exact || !by_numbers(w->type)) {
-        wd_threads_run(alone ? NULL : l->threads, by_unpacking, &j);
     } else {
         wd_threads_run(n_rows * w->n_in < ALONE ? NULL : l->threads, round_rows, &j);
         wd_threads_run(alone ? NULL : l->threads, sweep, &j);

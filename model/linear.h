@@ -26,7 +26,7 @@ int wd_linear_new(struct wd_threads *threads, const struct wd_kernels *kernels, 
 struct wd_linear *wd_linear_free(struct wd_linear *l);
 
 /* y [n_rows][y_stride] (first n_out of each row written) = x [n_rows][x_stride] W^T.
- * F32, F16, BF16: products and sums in f32 on the exact weights. Q8_0, Q4_0: activations are
+ * Products and sums are in f32 on the exact weights, but for Q8_0 and Q4_0: activations are
  * rounded to 16 bits with one scale a block of 32 (relative error of a product below 5e-5;
  * docs/model.md), or with `exact` set by wd_linear_set_exact, in f32 on the unpacked weights.
  * Strides in floats. y does not overlap x. Up to

@@ -25,7 +25,7 @@ MODEL_SYSLIBS = $(OPENBLAS_LIBS) $(JANSSON_LIBS)
 
 # Arithmetic: each processor family's kernels are a library with its own flags.
 libmodel_a_SOURCES += \
-	model/quant.h model/quant_q6_k.h model/quant.c \
+	model/quant.h model/quant_blocks.h model/quant.c \
 	model/threads.h model/threads.c \
 	model/kernels.h model/kernels_tables.h model/kernels.c model/kernels_ref.c \
 	model/linear.h model/linear.c \

@@ -1,15 +1,14 @@
 /* model/quant.c - number formats of weights, in plain C: every other unpacking is held against this
  * one. */
 #include "model/quant.h"
-#include "model/quant_q6_k.h"
+#include "model/quant_blocks.h"
 #include <assert.h>
 #include <math.h>
 #include <string.h>
 
-#define BLOCK 32
-#define Q4_0_BYTES                                                                                 \
-    18 /* f16 scale, then 16 bytes: weight j in the low half of byte j, j + 16 in its high half */
-#define Q8_0_BYTES 34 /* f16 scale, then 32 int8 */
+#define BLOCK WD_BLOCK
+#define Q4_0_BYTES WD_Q4_0_BYTES /* weight j in the low half of byte j, j + 16 in its high half */
+#define Q8_0_BYTES WD_Q8_0_BYTES
 
 static const struct {
     uint32_t type;
@@ -19,8 +18,17 @@ static const struct {
     {WD_TYPE_F32, "F32", 1, 4},
     {WD_TYPE_F16, "F16", 1, 2},
     {WD_TYPE_Q4_0, "Q4_0", BLOCK, Q4_0_BYTES},
+    {WD_TYPE_Q4_1, "Q4_1", BLOCK, WD_Q4_1_BYTES},
+    {WD_TYPE_Q5_0, "Q5_0", BLOCK, WD_Q5_0_BYTES},
+    {WD_TYPE_Q5_1, "Q5_1", BLOCK, WD_Q5_1_BYTES},
     {WD_TYPE_Q8_0, "Q8_0", BLOCK, Q8_0_BYTES},
-    {WD_TYPE_Q6_K, "Q6_K", WD_Q6_K_BLOCK, WD_Q6_K_BYTES},
+    {WD_TYPE_Q2_K, "Q2_K", WD_SUPER, WD_Q2_K_BYTES},
+    {WD_TYPE_Q3_K, "Q3_K", WD_SUPER, WD_Q3_K_BYTES},
+    {WD_TYPE_Q4_K, "Q4_K", WD_SUPER, WD_Q4_K_BYTES},
+    {WD_TYPE_Q5_K, "Q5_K", WD_SUPER, WD_Q5_K_BYTES},
+    {WD_TYPE_Q6_K, "Q6_K", WD_SUPER, WD_Q6_K_BYTES},
+    {WD_TYPE_IQ4_NL, "IQ4_NL", BLOCK, WD_IQ4_NL_BYTES},
+    {WD_TYPE_IQ4_XS, "IQ4_XS", WD_SUPER, WD_IQ4_XS_BYTES},
     {WD_TYPE_BF16, "BF16", 1, 2},
 };
 
@@ -126,6 +134,11 @@ static uint16_t u16_at(const unsigned char *p)
     return h;
 }
 
+static float half_at(const unsigned char *p)
+{
+    return wd_f16_to_f32(u16_at(p));
+}
+
 void wd_quant_unpack(enum wd_type type, const void *src, float *dst, size_t n)
 {
     const unsigned char *p = src;
@@ -142,31 +155,21 @@ void wd_quant_unpack(enum wd_type type, const void *src, float *dst, size_t n)
         for (size_t i = 0; i < n; i++)
             dst[i] = wd_bf16_to_f32(u16_at(p + 2 * i));
         break;
-    case WD_TYPE_Q4_0:
-        assert(n % BLOCK == 0);
-        for (size_t b = 0; b < n / BLOCK; b++, p += Q4_0_BYTES) {
-            float d = wd_f16_to_f32(u16_at(p));
+    default:
+        assert(n % wd_type_block(type) == 0);
+        for (size_t at = 0; at < n; at += WD_SUPER) {
+            unsigned some = (unsigned)(n - at < WD_SUPER ? n - at : WD_SUPER);
+            struct wd_parts parts;
 
-            for (size_t j = 0; j < BLOCK / 2; j++) {
-                dst[b * BLOCK + j] = d * (float)((p[2 + j] & 15) - 8);
-                dst[b * BLOCK + BLOCK / 2 + j] = d * (float)((p[2 + j] >> 4) - 8);
+            wd_blocks_parts(type, half_at, p, some, &parts);
+            for (unsigned i = 0; i < some; i++) {
+                /* Two statements, or a compiler may round once where another rounds twice. */
+                float scaled = parts.scale[i / 16] * (float)parts.q[i];
+
+                dst[at + i] = scaled + parts.offset[i / 16];
             }
+            p += wd_type_row_bytes(type, some);
         }
-        break;
-    case WD_TYPE_Q8_0:
-        assert(n % BLOCK == 0);
-        for (size_t b = 0; b < n / BLOCK; b++, p += Q8_0_BYTES) {
-            float d = wd_f16_to_f32(u16_at(p));
-
-            for (size_t j = 0; j < BLOCK; j++)
-                dst[b * BLOCK + j] = d * (float)(int8_t)p[2 + j];
-        }
-        break;
-    case WD_TYPE_Q6_K:
-        assert(n % WD_Q6_K_BLOCK == 0);
-        for (size_t b = 0; b < n / WD_Q6_K_BLOCK; b++, p += WD_Q6_K_BYTES)
-            wd_q6_k_unpack(p, wd_f16_to_f32(u16_at(p + 208)), dst + b * WD_Q6_K_BLOCK);
-        break;
     }
 }
 
@@ -273,9 +276,11 @@ void wd_quant_pack(enum wd_type type, const float *src, void *dst, size_t n)
             pack_q8_0(src + b * BLOCK, p + b * Q8_0_BYTES);
         break;
     case WD_TYPE_Q6_K:
-        assert(n % WD_Q6_K_BLOCK == 0);
-        for (size_t b = 0; b < n / WD_Q6_K_BLOCK; b++)
-            pack_q6_k(src + b * WD_Q6_K_BLOCK, p + b * WD_Q6_K_BYTES);
+        assert(n % WD_SUPER == 0);
+        for (size_t b = 0; b < n / WD_SUPER; b++)
+            pack_q6_k(src + b * WD_SUPER, p + b * WD_Q6_K_BYTES);
         break;
+    default:
+        assert(0); /* a type that is only read */
     }
 }

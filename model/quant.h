@@ -9,8 +9,17 @@ enum wd_type {
     WD_TYPE_F32 = 0,
     WD_TYPE_F16 = 1,
     WD_TYPE_Q4_0 = 2,
+    WD_TYPE_Q4_1 = 3,
+    WD_TYPE_Q5_0 = 6,
+    WD_TYPE_Q5_1 = 7,
     WD_TYPE_Q8_0 = 8,
+    WD_TYPE_Q2_K = 10,
+    WD_TYPE_Q3_K = 11,
+    WD_TYPE_Q4_K = 12,
+    WD_TYPE_Q5_K = 13,
     WD_TYPE_Q6_K = 14, /* the customary embedding of Q4_0 files */
+    WD_TYPE_IQ4_NL = 20,
+    WD_TYPE_IQ4_XS = 23,
     WD_TYPE_BF16 = 30,
 };
 
@@ -26,7 +35,7 @@ size_t wd_type_row_bytes(uint32_t type, size_t n);
 /* n weights (a multiple of the block) to f32. dst [n], not overlapping src. Plain C: what is right.
  */
 void wd_quant_unpack(enum wd_type type, const void *src, float *dst, size_t n);
-/* n f32 to the type, round to nearest. */
+/* n f32 to the type, round to nearest. Types of floats, Q4_0, Q8_0 and Q6_K only. */
 void wd_quant_pack(enum wd_type type, const float *src, void *dst, size_t n);
 
 float wd_f16_to_f32(uint16_t h);

@@ -83,7 +83,7 @@ static void mark(struct wd_weights *w, const struct wd_tensor_file *f, const str
 /* A tensor that is wrong: said to whoever wants to hear of all of them, otherwise the end. */
 static int wrong(const struct wd_weights *w, int r, struct wd_err *err)
 {
-    if (r != -EINVAL || !w->problems)
+    if ((r != -EINVAL && r != -ENOTSUP) || !w->problems)
         return r;
     w->problems->say(w->problems->ctx, err->text);
     err->code = 0;
@@ -106,6 +106,27 @@ static int matrix(struct wd_weights *w, const struct wd_tensor_file *f, const st
     ret->n_in = (uint32_t)in;
     ret->data = t->data;
     return 0;
+}
+
+/* A few numbers of every frame and picture pass through these matrices: they are not worth
+ * rounding. */
+static int front_end(const struct wd_tensor_file *f, const struct wd_tensor *t, struct wd_err *err)
+{
+    if (wd_type_block(t->type) > 1)
+        return wd_err_set(err, -ENOTSUP,
+                          "%s: tensor '%s' is %s: matrices of sound and pictures must have 16 bits or more",
+                          wd_tensor_file_path(f), t->name, wd_type_name(t->type));
+    return 0;
+}
+
+static int front_matrix(struct wd_weights *w, const struct wd_tensor_file *f, const struct name *n, uint64_t out,
+                        uint64_t in, struct wd_matrix *ret, struct wd_err *err)
+{
+    char name[160];
+    const struct wd_tensor *t = find(f, n, 0, name, sizeof name);
+    int r = matrix(w, f, n, 0, out, in, ret, err);
+
+    return r < 0 || !t ? r : wrong(w, front_end(f, t, err), err);
 }
 
 static int vector(struct wd_weights *w, const struct wd_tensor_file *f, const struct name *n, unsigned layer,
@@ -232,9 +253,9 @@ static int vision(struct wd_weights *w, const struct wd_tensor_file *f, struct w
         if (r < 0)
             return r;
     }
-    r = matrix(w, f, &dense, 0, m, p, &v->dense, err);
+    r = front_matrix(w, f, &dense, m, p, &v->dense, err);
     if (r == 0)
-        r = matrix(w, f, &proj, 0, s->d_model, m, &v->proj, err);
+        r = front_matrix(w, f, &proj, s->d_model, m, &v->proj, err);
     if (r < 0)
         return r;
 
@@ -246,6 +267,9 @@ static int vision(struct wd_weights *w, const struct wd_tensor_file *f, struct w
     if (t->dims[0] != m || t->dims[3] != 1 || t->dims[v->pos_slabs ? 1 : 2] != s->mm_positions ||
         t->dims[v->pos_slabs ? 2 : 1] != 2)
         return wrong(w, wrong_shape(f, t, m, 2 * (uint64_t)s->mm_positions, err), err);
+    r = wrong(w, front_end(f, t, err), err);
+    if (r < 0)
+        return r;
     v->pos.type = (enum wd_type)t->type;
     v->pos.n_in = s->mm_embed;
     v->pos.n_out = 2 * s->mm_positions;
@@ -413,7 +437,7 @@ static int open_all(const char *path, const char *mmproj, const struct wd_weight
     if (r == 0 && w->shape.has_vision)
         r = vision(w, media, err);
     if (r == 0 && w->shape.has_audio)
-        r = matrix(w, media, &audio_name, 0, w->shape.d_model, WD_AUDIO_SAMPLES, &w->audio, err);
+        r = front_matrix(w, media, &audio_name, w->shape.d_model, WD_AUDIO_SAMPLES, &w->audio, err);
     if (r < 0)
         goto fail;
     digest(w);

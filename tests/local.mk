@@ -48,7 +48,8 @@ tests_base_mailbox_test_LDADD = libbase.a $(UV_LIBS) $(CMOCKA_LIBS)
 
 # model
 EXTRA_DIST += tests/model/data/README.md tests/model/data/nano-tokenizer.json tests/model/data/nano-tokenizer-vectors.json \
-	tests/model/data/chat-rendered.json
+	tests/model/data/chat-rendered.json \
+	tests/model/data/blocks.bin tests/model/data/make_blocks.py
 check_PROGRAMS += tests/model/tensor_file_test
 TESTS += tests/model/tensor_file_test
 tests_model_tensor_file_test_SOURCES = tests/model/tensor_file_test.c tests/model/model_writer.h tests/model/model_writer.c
@@ -113,7 +114,7 @@ tests_base_utf8_test_LDADD = $(MODEL_LIBS) $(MODEL_SYSLIBS) $(CMOCKA_LIBS)
 # The sources too: it builds them for another processor.
 dist_check_SCRIPTS = tests/neon_test.sh tests/avx512_test.sh
 TESTS += tests/neon_test.sh tests/avx512_test.sh
-EXTRA_DIST += tests/model/emulated/immintrin.h tests/model/emulated/kernels_emulated.c
+EXTRA_DIST += tests/model/random_blocks.h tests/model/emulated/immintrin.h tests/model/emulated/kernels_emulated.c
 EXTRA_DIST += tests/model/kernels_main.c model/kernels_neon.c
 check_PROGRAMS += tests/model/quant_test
 TESTS += tests/model/quant_test

@@ -15,8 +15,10 @@
 static const struct {
     uint32_t n_out, n_in;
 } shapes[] = {{15360, 3840}, {3840, 15360}, {4096, 3840}};
-static const enum wd_type types[] = {WD_TYPE_Q4_0, WD_TYPE_Q8_0, WD_TYPE_BF16, WD_TYPE_F16,
-                                     WD_TYPE_F32};
+static const enum wd_type types[] = {
+    WD_TYPE_Q4_0, WD_TYPE_Q8_0, WD_TYPE_Q4_1,   WD_TYPE_Q5_0,   WD_TYPE_Q5_1,
+    WD_TYPE_Q4_K, WD_TYPE_Q5_K, WD_TYPE_Q6_K,   WD_TYPE_Q3_K,   WD_TYPE_Q2_K,
+    WD_TYPE_IQ4_NL, WD_TYPE_IQ4_XS, WD_TYPE_BF16, WD_TYPE_F16, WD_TYPE_F32};
 static const size_t rows[] = {1, 2, 4, 8, 12, 16, 25, 64};
 
 static int64_t now_ns(void)

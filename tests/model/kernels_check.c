@@ -1,5 +1,6 @@
 /* tests/model/kernels_check.c - odd shapes, odd addresses, a guard word behind every output. */
 #include "tests/model/kernels_check.h"
+#include "tests/model/random_blocks.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,7 +9,9 @@
 #define GUARD 12345.5f
 
 static const enum wd_type float_types[] = {WD_TYPE_F32, WD_TYPE_F16, WD_TYPE_BF16};
-static const enum wd_type block_types[] = {WD_TYPE_Q8_0, WD_TYPE_Q4_0};
+static const enum wd_type block_types[] = {WD_TYPE_Q8_0, WD_TYPE_Q4_0}; /* in whole numbers */
+static const enum wd_type packed_types[] = RANDOM_BLOCK_TYPES;          /* in f32 */
+#define N_PACKED (sizeof packed_types / sizeof *packed_types)
 
 static uint64_t next(uint64_t *s)
 {
@@ -87,7 +90,10 @@ static void product_init(struct product *p, enum wd_type type, size_t n_out, siz
     fill(s, p->x, (n_rows - 1) * p->x_stride + n_in, 3);
     fill(s, p->dense, n_out * n_in, 0.5f);
     for (size_t o = 0; o < n_out; o++) {
-        wd_quant_pack(type, p->dense + o * n_in, p->w + o * p->w_row_bytes, n_in);
+        if (wd_type_block(type) > 1)
+            random_blocks(type, p->w + o * p->w_row_bytes, n_in, s);
+        else
+            wd_quant_pack(type, p->dense + o * n_in, p->w + o * p->w_row_bytes, n_in);
         wd_quant_unpack(type, p->w + o * p->w_row_bytes, p->dense + o * n_in, n_in);
     }
     for (size_t i = 0; i < n_rows * p->y_stride; i++)
@@ -121,6 +127,14 @@ static int16_t *arranged(const struct wd_kernels *k, const int16_t *xq, size_t n
     return copy;
 }
 
+/* The same as product_run() for any block type, in f32. */
+static void product_run_packed(const struct product *p, const struct wd_kernels *k, float *y,
+                               size_t from, size_t n)
+{
+    k->rows_packed(p->type, p->w, p->w_row_bytes, p->n_out, p->n_in, p->x + from * p->x_stride,
+                   p->x_stride, n, y + from * p->y_stride, p->y_stride);
+}
+
 /* Rows [from, from + n). */
 static void product_run(const struct product *p, const struct wd_kernels *k, float *y, size_t from,
                         size_t n)
@@ -145,10 +159,11 @@ static void product_run(const struct product *p, const struct wd_kernels *k, flo
     case WD_TYPE_Q8_0:
         k->rows_q8_0(p->w, p->w_row_bytes, p->n_out, p->n_in, xq, xs, n, y, p->y_stride);
         break;
-    case WD_TYPE_Q6_K: /* has no product in whole numbers */
     case WD_TYPE_Q4_0:
         k->rows_q4_0(p->w, p->w_row_bytes, p->n_out, p->n_in, xq, xs, n, y, p->y_stride);
         break;
+    default:
+        abort();
     }
     free(xq_base);
 }
@@ -211,6 +226,50 @@ unsigned kernels_check_blocks(const struct wd_kernels *k, uint64_t seed)
             for (size_t i = 0; i < sizeof ins / sizeof *ins; i++)
                 for (size_t r = 1; r <= WD_KERNEL_MAX_ROWS; r++)
                     failed += check_product(k, block_types[t], outs[o], ins[i], r, &seed);
+    return failed;
+}
+
+/* Against the sum in double over the unpacked weights; and a row alone against the same row among
+ * others, to the bit. */
+static unsigned check_packed(const struct wd_kernels *k, enum wd_type type, size_t n_out,
+                             size_t n_in, size_t n_rows, uint64_t *s)
+{
+    struct product p;
+    unsigned failed = 0;
+
+    product_init(&p, type, n_out, n_in, n_rows, s);
+    product_run_packed(&p, k, p.y, 0, n_rows);
+    for (size_t r = 0; r < n_rows; r++) {
+        for (size_t o = 0; o < n_out; o++) {
+            double want = 0;
+            float got = p.y[r * p.y_stride + o];
+
+            for (size_t i = 0; i < n_in; i++)
+                want += (double)p.dense[o * n_in + i] * (double)p.x[r * p.x_stride + i];
+            if (!(fabs((double)got - want) <= 1e-6 * size_of(&p, r, o) + 1e-30))
+                failed = wrong(k, wd_type_name(type), failed, (double)got, want, n_out, n_in, r);
+        }
+        product_run_packed(&p, k, p.want, r, 1);
+    }
+    for (size_t i = 0; i < n_rows * p.y_stride; i++) /* the guards between the rows, too */
+        if (memcmp(&p.y[i], &p.want[i], sizeof *p.y) != 0)
+            failed = wrong(k, "packed, alone and among others", failed, (double)p.y[i],
+                           (double)p.want[i], n_rows, n_in, i);
+    product_done(&p);
+    return failed;
+}
+
+unsigned kernels_check_packed(const struct wd_kernels *k, uint64_t seed)
+{
+    static const size_t outs[] = {1, 3, 7, 8, 9, 17};
+    static const size_t ins[] = {32, 96, 224, 256, 288, 512, 544, 768, 1056, 1280};
+    unsigned failed = 0;
+
+    for (size_t t = 0; t < N_PACKED; t++)
+        for (size_t i = 0; i < sizeof ins / sizeof *ins; i++)
+            for (size_t r = 1; r <= WD_KERNEL_MAX_ROWS && ins[i] % wd_type_block(packed_types[t]) == 0;
+                 r++)
+                failed += check_packed(k, packed_types[t], outs[(i + r) % 6], ins[i], r, &seed);
     return failed;
 }
 
@@ -417,14 +476,16 @@ unsigned kernels_check_rounding(const struct wd_kernels *k, uint64_t seed)
 
 unsigned kernels_check_unpacking(const struct wd_kernels *k, uint64_t seed)
 {
-    static const enum wd_type types[] = {WD_TYPE_F32,  WD_TYPE_F16,  WD_TYPE_BF16,
-                                         WD_TYPE_Q8_0, WD_TYPE_Q4_0, WD_TYPE_Q6_K};
+    static const enum wd_type types[] = {
+        WD_TYPE_F32,  WD_TYPE_F16,  WD_TYPE_BF16,  WD_TYPE_Q8_0,  WD_TYPE_Q4_0,
+        WD_TYPE_Q4_1, WD_TYPE_Q5_0, WD_TYPE_Q5_1,  WD_TYPE_Q2_K,  WD_TYPE_Q3_K,
+        WD_TYPE_Q4_K, WD_TYPE_Q5_K, WD_TYPE_Q6_K, WD_TYPE_IQ4_NL, WD_TYPE_IQ4_XS};
     unsigned failed = 0;
 
-    for (size_t t = 0; t < 6; t++)
-        for (size_t n = 1; n <= 320; n++) {
+    for (size_t t = 0; t < sizeof types / sizeof *types; t++)
+        for (size_t n = 1; n <= 768; n++) {
             size_t bytes = wd_type_row_bytes(types[t], n);
-            float got[321], want[321];
+            float got[769], want[769];
             unsigned char *src;
             void *base;
 

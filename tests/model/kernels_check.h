@@ -7,6 +7,7 @@
 /* Each returns how many comparisons failed, and prints the first of them; 0 is right. */
 unsigned kernels_check_floats(const struct wd_kernels *k, uint64_t seed);
 unsigned kernels_check_blocks(const struct wd_kernels *k, uint64_t seed);
+unsigned kernels_check_packed(const struct wd_kernels *k, uint64_t seed);
 unsigned kernels_check_places(const struct wd_kernels *k, uint64_t seed);
 unsigned kernels_check_extremes(const struct wd_kernels *k, uint64_t seed);
 unsigned kernels_check_same_bits(const struct wd_kernels *k, uint64_t seed);

@@ -11,6 +11,7 @@ static const struct {
 } checks[] = {
     {"floats", kernels_check_floats},
     {"blocks", kernels_check_blocks},
+    {"packed", kernels_check_packed},
     {"places", kernels_check_places},
     {"extremes", kernels_check_extremes},
     {"same bits", kernels_check_same_bits},

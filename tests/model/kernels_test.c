@@ -33,6 +33,12 @@ static void products_with_block_weights_agree(void **state)
     on_every_table(kernels_check_blocks);
 }
 
+static void packed_products_agree_with_the_unpacked_weights(void **state)
+{
+    (void)state;
+    on_every_table(kernels_check_packed);
+}
+
 static void every_activation_meets_its_own_weight(void **state)
 {
     (void)state;
@@ -115,6 +121,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(products_with_float_weights_agree),
         cmocka_unit_test(products_with_block_weights_agree),
+        cmocka_unit_test(packed_products_agree_with_the_unpacked_weights),
         cmocka_unit_test(every_activation_meets_its_own_weight),
         cmocka_unit_test(the_largest_weights_and_activations_do_not_run_over),
         cmocka_unit_test(a_row_gives_the_same_bits_alone_and_among_others),

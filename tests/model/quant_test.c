@@ -1,6 +1,7 @@
 /* tests/model/quant_test.c - the block layouts byte by byte, and rounding to them. */
 #include "model/quant.h"
 #include <math.h>
+#include <stdio.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,7 +14,7 @@ static void sizes_are_those_of_the_formats(void **state)
     (void)state;
     assert_string_equal(wd_type_name(2), "Q4_0");
     assert_string_equal(wd_type_name(30), "BF16");
-    assert_null(wd_type_name(3));
+    assert_null(wd_type_name(9));
     assert_null(wd_type_name(UINT32_MAX));
     assert_int_equal(wd_type_block(WD_TYPE_Q8_0), 32);
     assert_int_equal(wd_type_block(WD_TYPE_F32), 1);
@@ -224,6 +225,32 @@ static void six_bit_blocks_lose_at_most_half_a_step(void **state)
     }
 }
 
+/* data/blocks.bin: what another implementation unpacks, data/README.md. */
+static void every_block_type_unpacks_as_the_reference_does(void **state)
+{
+    FILE *f = fopen(TEST_SRCDIR "/tests/model/data/blocks.bin", "rb");
+    unsigned types = 0;
+    uint32_t head[3];
+
+    (void)state;
+    assert_non_null(f);
+    while (fread(head, sizeof head, 1, f) == 1) {
+        static unsigned char blocks[512 * 34 / 32];
+        static float want[512], got[512];
+
+        assert_int_equal(head[1], 512);
+        assert_int_equal(head[2], wd_type_row_bytes(head[0], 512));
+        assert_int_equal(fread(blocks, 1, head[2], f), head[2]);
+        assert_int_equal(fread(want, sizeof *want, 512, f), 512);
+        wd_quant_unpack((enum wd_type)head[0], blocks, got, 512);
+        for (size_t i = 0; i < 512; i++) /* the order of roundings is not the format's */
+            assert_true(fabsf(got[i] - want[i]) <= 4e-7f * fmaxf(1, fabsf(want[i])));
+        types++;
+    }
+    assert_int_equal(types, 12);
+    fclose(f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -236,6 +263,7 @@ int main(void)
         cmocka_unit_test(blocks_are_packed_to_the_nearest_step),
         cmocka_unit_test(silence_and_nan_pack_without_harm),
         cmocka_unit_test(six_bit_blocks_unpack_as_defined),
+        cmocka_unit_test(every_block_type_unpacks_as_the_reference_does),
         cmocka_unit_test(six_bit_blocks_lose_at_most_half_a_step),
     };
 

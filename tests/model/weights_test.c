@@ -221,6 +221,24 @@ static void a_wrong_shape_is_named_with_both_shapes(void **state)
     refused("text.gguf", NULL, "v.patch_norm.3.bias", "expected 104");
 }
 
+static void matrices_of_the_front_end_keep_sixteen_bits(void **state)
+{
+    static const char *const names[] = {"mm.a.input_projection.weight", "v.patch_embd.weight"};
+    const uint32_t q8_0 = WD_TYPE_Q8_0, f16 = WD_TYPE_F16;
+    struct wd_weights w;
+    struct wd_err err = {0};
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) { /* behind the name: u32 2, two u64, u32 type */
+        copy_gguf();
+        wd_small_patch(damaged, "mmproj.gguf", names[i], 4 + 16, &q8_0, 4);
+        refused("text.gguf", "mmproj.gguf", names[i], "is Q8_0: matrices of sound and pictures must have 16 bits");
+        wd_small_patch(damaged, "mmproj.gguf", names[i], 4 + 16, &f16, 4);
+        assert_int_equal(open_in(damaged, "text.gguf", "mmproj.gguf", &w, &err), 0);
+        wd_weights_done(&w);
+    }
+}
+
 static void a_media_file_of_another_width_is_refused_when_named(void **state)
 {
     char other[64];
@@ -352,6 +370,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_changed_weight_changes_the_digest, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_missing_tensor_is_named, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_wrong_shape_is_named_with_both_shapes, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(matrices_of_the_front_end_keep_sixteen_bits, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_media_file_of_another_width_is_refused_when_named, set_up, tear_down),
         cmocka_unit_test_setup_teardown(beside_the_text_only_a_media_file_of_its_width_is_taken, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_media_file_that_is_none_is_an_error_only_when_named, set_up, tear_down),

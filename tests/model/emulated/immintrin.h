@@ -144,6 +144,7 @@ EMULATED __m512i _mm512_set_epi32(int e15, int e14, int e13, int e12, int e11, i
     }
 ONE(_mm256_cvtepu8_epi16, __m128i, uint8_t, 16, __m256i, int16_t, a_[k])
 ONE(_mm512_cvtepi8_epi16, __m256i, int8_t, 32, __m512i, int16_t, a_[k])
+ONE(_mm512_cvtepi8_epi32, __m128i, int8_t, 16, __m512i, int32_t, a_[k])
 ONE(_mm512_cvtepi16_epi8, __m512i, uint16_t, 32, __m256i, uint8_t, a_[k] & 255)
 ONE(_mm512_cvtepi16_epi32, __m256i, int16_t, 16, __m512i, int32_t, a_[k])
 ONE(_mm512_cvtepu16_epi32, __m256i, uint16_t, 16, __m512i, int32_t, a_[k])
