@@ -8,6 +8,7 @@ int wd_cli_model_show(int argc, char **argv);
 int wd_cli_model_check(int argc, char **argv);
 int wd_cli_model_tokenize(int argc, char **argv);
 int wd_cli_model_render(int argc, char **argv);
+int wd_cli_model_quantize(int argc, char **argv);
 int wd_cli_model_eval(int argc, char **argv);
 int wd_cli_transcribe(int argc, char **argv);
 int wd_cli_bench(int argc, char **argv);

@@ -7,7 +7,7 @@ libmodel_a_SOURCES = \
 	model/tensor_file.h model/tensor_file.c \
 	model/tensor_table.h model/tensor_table.c \
 	model/tensor_values.h model/tensor_values.c \
-	model/tensor_meta.c model/gguf.c model/gguf_split.c model/safetensors.c \
+	model/tensor_meta.c model/gguf.c model/gguf_split.c model/gguf_write.h model/gguf_write.c model/safetensors.c \
 	model/shape.h model/shape_parts.h model/shape.c \
 	model/shape_gguf.c model/shape_json.c \
 	model/tokenizer.h model/tokenizer_parts.h model/tokenizer.c \
@@ -25,7 +25,7 @@ MODEL_SYSLIBS = $(OPENBLAS_LIBS) $(JANSSON_LIBS)
 
 # Arithmetic: each processor family's kernels are a library with its own flags.
 libmodel_a_SOURCES += \
-	model/quant.h model/quant_blocks.h model/quant.c \
+	model/quant.h model/quant_blocks.h model/quant.c model/quant_pack.c \
 	model/threads.h model/threads.c \
 	model/kernels.h model/kernels_tables.h model/kernels.c model/kernels_ref.c \
 	model/linear.h model/linear.c \

@@ -3,12 +3,9 @@
 #include "model/quant.h"
 #include "model/quant_blocks.h"
 #include <assert.h>
-#include <math.h>
 #include <string.h>
 
 #define BLOCK WD_BLOCK
-#define Q4_0_BYTES WD_Q4_0_BYTES /* weight j in the low half of byte j, j + 16 in its high half */
-#define Q8_0_BYTES WD_Q8_0_BYTES
 
 static const struct {
     uint32_t type;
@@ -17,11 +14,11 @@ static const struct {
 } formats[] = {
     {WD_TYPE_F32, "F32", 1, 4},
     {WD_TYPE_F16, "F16", 1, 2},
-    {WD_TYPE_Q4_0, "Q4_0", BLOCK, Q4_0_BYTES},
+    {WD_TYPE_Q4_0, "Q4_0", BLOCK, WD_Q4_0_BYTES},
     {WD_TYPE_Q4_1, "Q4_1", BLOCK, WD_Q4_1_BYTES},
     {WD_TYPE_Q5_0, "Q5_0", BLOCK, WD_Q5_0_BYTES},
     {WD_TYPE_Q5_1, "Q5_1", BLOCK, WD_Q5_1_BYTES},
-    {WD_TYPE_Q8_0, "Q8_0", BLOCK, Q8_0_BYTES},
+    {WD_TYPE_Q8_0, "Q8_0", BLOCK, WD_Q8_0_BYTES},
     {WD_TYPE_Q2_K, "Q2_K", WD_SUPER, WD_Q2_K_BYTES},
     {WD_TYPE_Q3_K, "Q3_K", WD_SUPER, WD_Q3_K_BYTES},
     {WD_TYPE_Q4_K, "Q4_K", WD_SUPER, WD_Q4_K_BYTES},
@@ -117,15 +114,6 @@ uint16_t wd_f32_to_f16(float f)
     return (uint16_t)(sign | ((mag >> 13) - (112 << 10)));
 }
 
-static uint16_t bf16_of(float f)
-{
-    uint32_t u = bits_of(f);
-
-    if ((u & 0x7fffffff) > 0x7f800000)
-        return (uint16_t)(u >> 16 | 0x40);
-    return (uint16_t)((u + 0x7fff + (u >> 16 & 1)) >> 16);
-}
-
 static uint16_t u16_at(const unsigned char *p)
 {
     uint16_t h;
@@ -170,117 +158,5 @@ void wd_quant_unpack(enum wd_type type, const void *src, float *dst, size_t n)
             }
             p += wd_type_row_bytes(type, some);
         }
-    }
-}
-
-/* The value of the block that is largest in magnitude, with its sign. */
-static float extreme_of(const float *x)
-{
-    float best = 0;
-
-    for (size_t j = 0; j < BLOCK; j++)
-        if (fabsf(x[j]) > fabsf(best))
-            best = x[j];
-    return best;
-}
-
-/* Rounds x / d; a NaN, or d = 0, gives 0. */
-static int quotient(float x, float d, int least, int most)
-{
-    float q = d != 0 ? nearbyintf(x / d) : 0;
-
-    if (!(q > (float)least))
-        return q == q ? least : 0;
-    return q < (float)most ? (int)q : most;
-}
-
-static void pack_q4_0(const float *x, unsigned char *p)
-{
-    /* Eight steps below zero, seven above: the largest value lies on the side with eight. */
-    uint16_t h = wd_f32_to_f16(extreme_of(x) / -8);
-    float d = wd_f16_to_f32(h);
-
-    memcpy(p, &h, sizeof h);
-    for (size_t j = 0; j < BLOCK / 2; j++) {
-        int lo = quotient(x[j], d, -8, 7) + 8, hi = quotient(x[j + BLOCK / 2], d, -8, 7) + 8;
-
-        p[2 + j] = (unsigned char)(lo | hi << 4);
-    }
-}
-
-static void pack_q8_0(const float *x, unsigned char *p)
-{
-    uint16_t h = wd_f32_to_f16(fabsf(extreme_of(x)) / 127);
-    float d = wd_f16_to_f32(h);
-
-    memcpy(p, &h, sizeof h);
-    for (size_t j = 0; j < BLOCK; j++)
-        p[2 + j] = (unsigned char)quotient(x[j], d, -127, 127);
-}
-
-/* A scale for each 16, itself in 8 bits of the block's scale. */
-static void pack_q6_k(const float *x, unsigned char *p)
-{
-    float scale[16], most = 0, d;
-    uint16_t h;
-
-    for (size_t s = 0; s < 16; s++) {
-        scale[s] = 0;
-        for (size_t k = 0; k < 16; k++)
-            scale[s] = fmaxf(scale[s], fabsf(x[s * 16 + k]));
-        scale[s] /= 31;
-        most = fmaxf(most, scale[s]);
-    }
-    h = wd_f32_to_f16(most / 127);
-    d = wd_f16_to_f32(h);
-    memset(p, 0, 192);
-    memcpy(p + 208, &h, sizeof h);
-    for (size_t s = 0; s < 16; s++) {
-        int step = quotient(scale[s], d, 0, 127);
-
-        p[192 + s] = (unsigned char)step;
-        for (size_t k = 0; k < 16; k++) {
-            size_t i = s * 16 + k, half = i / 128, j = i % 128, l = j % 32, part = j / 32;
-            unsigned q = (unsigned)(quotient(x[i], d * (float)step, -32, 31) + 32);
-
-            p[64 * half + l + 32 * (part & 1)] |= (unsigned char)((q & 15) << (part < 2 ? 0 : 4));
-            p[128 + 32 * half + l] |= (unsigned char)((q >> 4) << (2 * part));
-        }
-    }
-}
-
-void wd_quant_pack(enum wd_type type, const float *src, void *dst, size_t n)
-{
-    unsigned char *p = dst;
-
-    switch (type) {
-    case WD_TYPE_F32:
-        memcpy(dst, src, n * sizeof *src);
-        break;
-    case WD_TYPE_F16:
-    case WD_TYPE_BF16:
-        for (size_t i = 0; i < n; i++) {
-            uint16_t h = type == WD_TYPE_F16 ? wd_f32_to_f16(src[i]) : bf16_of(src[i]);
-
-            memcpy(p + 2 * i, &h, sizeof h);
-        }
-        break;
-    case WD_TYPE_Q4_0:
-        assert(n % BLOCK == 0);
-        for (size_t b = 0; b < n / BLOCK; b++)
-            pack_q4_0(src + b * BLOCK, p + b * Q4_0_BYTES);
-        break;
-    case WD_TYPE_Q8_0:
-        assert(n % BLOCK == 0);
-        for (size_t b = 0; b < n / BLOCK; b++)
-            pack_q8_0(src + b * BLOCK, p + b * Q8_0_BYTES);
-        break;
-    case WD_TYPE_Q6_K:
-        assert(n % WD_SUPER == 0);
-        for (size_t b = 0; b < n / WD_SUPER; b++)
-            pack_q6_k(src + b * WD_SUPER, p + b * WD_Q6_K_BYTES);
-        break;
-    default:
-        assert(0); /* a type that is only read */
     }
 }

@@ -35,8 +35,12 @@ size_t wd_type_row_bytes(uint32_t type, size_t n);
 /* n weights (a multiple of the block) to f32. dst [n], not overlapping src. Plain C: what is right.
  */
 void wd_quant_unpack(enum wd_type type, const void *src, float *dst, size_t n);
-/* n f32 to the type, round to nearest. Types of floats, Q4_0, Q8_0 and Q6_K only. */
+/* n f32 to the type: floats, Q8_0 and Q6_K round to nearest, Q4_0 and Q4_K nearly so. NaN counts as 0 in
+ * blocks. */
 void wd_quant_pack(enum wd_type type, const float *src, void *dst, size_t n);
+
+/* Whether wd_quant_pack() takes the type; others are only read. */
+int wd_quant_packs(uint32_t type);
 
 float wd_f16_to_f32(uint16_t h);
 uint16_t wd_f32_to_f16(float f);

@@ -25,8 +25,8 @@
 #define WD_Q2_K_BYTES 84   /* 16 bytes of scale and least, 64 of bit pairs, f16 d, f16 dmin */
 #define WD_Q3_K_BYTES 110  /* 32 bytes of third bits, 64 of bit pairs, 12 of scales, f16 d */
 #define WD_Q4_K_BYTES 144  /* f16 d, f16 dmin, 12 bytes of scales, 128 of nibbles */
-#define WD_Q5_K_BYTES 176  /* f16 d, f16 dmin, 12 bytes of scales, 32 of fifth bits, 128 of nibbles */
-#define WD_Q6_K_BYTES 210  /* 128 bytes of nibbles, 64 of upper bit pairs, 16 int8 scales, f16 d */
+#define WD_Q5_K_BYTES 176  /* f16 d, f16 dmin, 12 of scales, 32 of fifth bits, 128 of nibbles */
+#define WD_Q6_K_BYTES 210  /* 128 bytes of nibbles, 64 of upper bit pairs, 16 scales, f16 d */
 #define WD_IQ4_XS_BYTES 136 /* f16 d, 16 upper scale bit pairs, 4 bytes of scales, 128 of nibbles */
 
 /* At most 256 weights taken apart: w[i] = scale[i / 16] * q[i] + offset[i / 16]. */
@@ -82,7 +82,8 @@ WD_INLINE wd_bytes16 wd_blocks_fifth(const unsigned char *p)
 /* What a nibble of IQ4_NL and IQ4_XS stands for. */
 WD_INLINE wd_bytes16 wd_blocks_table(wd_bytes16 v)
 {
-    const wd_signed16 table = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
+    const wd_signed16 table = {-127, -104, -83, -65, -49, -35, -22, -10,
+                               1,    13,   25,  38,  53,  69,  89,  113};
 #if defined __SSSE3__
     return (wd_bytes16)_mm_shuffle_epi8((__m128i)table, (__m128i)v);
 #elif defined __aarch64__
@@ -218,7 +219,7 @@ WD_INLINE void wd_q3_k_parts(const unsigned char *p, float d, struct wd_parts *r
         ret->scale[j] = d * (float)((int)(low | high << 4) - 32);
         ret->offset[j] = 0;
     }
-    for (unsigned k = 0; k < 16; k++) { /* 16s: of two bits in halves of 32 bytes, the third apart */
+    for (unsigned k = 0; k < 16; k++) { /* 16s: two bits in halves of 32 bytes, the third apart */
         wd_bytes16 two = wd_bytes_load(p + 32 + 32 * (k / 8) + 16 * (k % 2));
         wd_bytes16 third = wd_bytes_load(p + 16 * (k % 2));
 
@@ -244,7 +245,8 @@ WD_INLINE void wd_iq4_xs_parts(const unsigned char *p, float d, struct wd_parts 
     unsigned upper = (unsigned)p[2] | (unsigned)p[3] << 8;
 
     for (unsigned b = 0; b < 8; b++) {
-        unsigned scale = ((unsigned)p[4 + b / 2] >> (4 * (b & 1)) & 15) | (upper >> (2 * b) & 3) << 4;
+        unsigned low = (unsigned)p[4 + b / 2] >> (4 * (b & 1)) & 15;
+        unsigned scale = low | (upper >> (2 * b) & 3) << 4;
         wd_bytes16 q[2];
 
         wd_blocks_nibbles(p + 8 + 16 * b, q);

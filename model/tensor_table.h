@@ -1,5 +1,5 @@
 /* model/tensor_table.h - what the readers of tensor_file.c fill in.
- * Files, tensors, metadata. For model/tensor_*.c, gguf.c, safetensors.c only. */
+ * Files, tensors, metadata. For model/tensor_*.c, gguf*.c, safetensors.c only. */
 #pragma once
 #include "model/mapping.h"
 #include "model/tensor_file.h"

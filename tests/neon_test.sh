@@ -17,7 +17,7 @@ if ! $cc -static "$out/try.c" -o "$out/try" 2>/dev/null || ! "$qemu" "$out/try";
     exit 77
 fi
 $cc -std=c17 -D_GNU_SOURCE -O2 -Wall -Wextra -Werror -static -DHAVE_KERNELS_NEON -I"$srcdir" \
-    "$srcdir/model/quant.c" "$srcdir/model/kernels.c" "$srcdir/model/kernels_ref.c" \
+    "$srcdir/model/quant.c" "$srcdir/model/quant_pack.c" "$srcdir/model/kernels.c" "$srcdir/model/kernels_ref.c" \
     "$srcdir/model/kernels_neon.c" "$srcdir/tests/model/kernels_check.c" \
     "$srcdir/tests/model/kernels_main.c" -lm -o "$out/kernels"
 "$qemu" "$out/kernels" neon

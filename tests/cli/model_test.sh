@@ -1,5 +1,5 @@
 #!/bin/sh
-# tests/cli/model_test.sh - `witness model show`, `tokenize` and `render`: what they print, and their exit codes for what cannot be read.
+# tests/cli/model_test.sh - `witness model show`, `quantize`, `tokenize` and `render`: what they print, and their exit codes for what cannot be read.
 set -u
 
 witness=${builddir:-.}/witness
@@ -86,6 +86,35 @@ says out "tensor 'blk.1.fnn_up.weight' has no meaning"
 says out "1 of "
 says out "not finite"
 says out "3 wrong"
+for type in Q8_0 Q6_K Q4_K Q4_0; do
+    check "quantize to $type" 0 "$witness" model quantize nano "$dir/nano-$type.gguf" --type "$type"
+    says out "tensors in $type"
+    check "show it" 0 "$witness" model show "$dir/nano-$type.gguf"
+    says out "$type"
+    case $type in Q4*) says out "Q6_K" ;; esac # the embedding
+    says out "sound, pictures"
+    printf '"good morning."\n' >"$dir/in"
+    check "its tokenizer" 0 sh -c '"$1" model tokenize "$2" <"$3"' sh "$witness" "$dir/nano-$type.gguf" "$dir/in"
+    cp "$dir/out" "$dir/ids"
+    check "that of nano" 0 sh -c '"$1" model tokenize nano <"$2"' sh "$witness" "$dir/in"
+    cmp -s "$dir/out" "$dir/ids" || { echo "not ok: $type: other tokens"; failed=1; }
+done
+# What nano hears it hears in eight and in four bits.
+sed -n '/"name": "single00"/{s/.*"case": \({.*}\), "reference".*/\1/p;q;}' "$srcdir/tests/nano/cases.jsonl" |
+    sed "s|\"speech/|\"$srcdir/tests/nano/speech/|" >"$dir/case.json"
+for type in Q8_0 Q6_K Q4_K Q4_0; do
+    check "$type hears" 0 "$witness" model eval "$dir/nano-$type.gguf" "$dir/case.json" --greedy 21
+    says out "$(sed -n '/"name": "single00"/{s/.*"greedy": \(\[[^]]*\]\).*/\1/p;q;}' "$srcdir/tests/nano/cases.jsonl")"
+done
+check "quantize over a file" 73 "$witness" model quantize nano "$dir/nano-Q4_0.gguf" --type Q4_0
+check "quantize what is quantised" 65 "$witness" model quantize "$dir/nano-Q8_0.gguf" "$dir/again.gguf" --type Q4_0
+says err "is Q8_0 already"
+check "quantize to a type that is only read" 64 "$witness" model quantize nano "$dir/again.gguf" --type Q5_K
+check "quantize to nothing" 64 "$witness" model quantize nano --type Q4_0
+check "quantize to a folder that is not there" 66 "$witness" model quantize nano "$dir/absent/a.gguf" --type Q4_0
+[ ! -e "$dir/again.gguf" ] || { echo "not ok: a refused file was written"; failed=1; }
+left=$(find "$dir" -name '*.gguf.*')
+[ -z "$left" ] || { echo "not ok: left behind: $left"; failed=1; }
 
 printf '"Hello <turn|>"\n""\n' >"$dir/in"
 check "tokenize" 0 sh -c '"$1" model tokenize nano --special <"$2"' sh "$witness" "$dir/in"

@@ -72,6 +72,10 @@ def seeds():
                ("v.position_embd.weight", 1, [4, 3, 2], bytes(48)),
                ("rope_freqs.weight", 0, [2], struct.pack("<ff", 1, 1e30))]
     yield "fuzz_gguf", "model", gguf(model_keys() + tokenizer_keys(), tensors)
+    blocks = [(2, 32, 18), (3, 32, 20), (6, 32, 22), (7, 32, 24), (8, 32, 34), (10, 256, 84), (11, 256, 110),
+              (12, 256, 144), (13, 256, 176), (14, 256, 210), (20, 32, 18), (23, 256, 136)]
+    yield "fuzz_gguf", "blocks", gguf([], [("t%d" % kind, kind, [n, 2], bytes(range(3, 3 + size)) * 2)
+                                            for kind, n, size in blocks])
     yield "fuzz_gguf", "vocabulary", gguf(tokenizer_keys(), [])
     yield "fuzz_gguf", "numbers", gguf([scalar("k%d" % kind, kind, fmt, 1) for kind, fmt in enumerate("BbHhIif?")]
                                        + [scalar("u64", 10, "Q", 1 << 63), scalar("i64", 11, "q", -1),

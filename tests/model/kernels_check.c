@@ -267,8 +267,8 @@ unsigned kernels_check_packed(const struct wd_kernels *k, uint64_t seed)
 
     for (size_t t = 0; t < N_PACKED; t++)
         for (size_t i = 0; i < sizeof ins / sizeof *ins; i++)
-            for (size_t r = 1; r <= WD_KERNEL_MAX_ROWS && ins[i] % wd_type_block(packed_types[t]) == 0;
-                 r++)
+            for (size_t r = ins[i] % wd_type_block(packed_types[t]) ? WD_KERNEL_MAX_ROWS + 1 : 1;
+                 r <= WD_KERNEL_MAX_ROWS; r++)
                 failed += check_packed(k, packed_types[t], outs[(i + r) % 6], ins[i], r, &seed);
     return failed;
 }

@@ -225,6 +225,42 @@ static void six_bit_blocks_lose_at_most_half_a_step(void **state)
     }
 }
 
+/* Sums of squares, not single steps: the scales of the 32s are rounded themselves. */
+static void four_bit_k_blocks_lose_little(void **state)
+{
+    static float x[2560], y[2560];
+    static unsigned char packed[1440];
+    double off = 0, size = 0;
+    uint32_t z = 5;
+
+    (void)state;
+    for (size_t i = 0; i < 2560; i++) { /* nearly a normal distribution, around other than zero here and there */
+        x[i] = i / 64 % 3 ? 0 : 0.3f;
+        for (int k = 0; k < 6; k++) {
+            z = z * 1664525u + 1013904223u;
+            x[i] += (float)(int32_t)z * 0x1p-33f;
+        }
+    }
+    wd_quant_pack(WD_TYPE_Q4_K, x, packed, 2560);
+    wd_quant_unpack(WD_TYPE_Q4_K, packed, y, 2560);
+    for (size_t i = 0; i < 2560; i++) {
+        off += pow((double)(x[i] - y[i]), 2);
+        size += pow((double)x[i], 2);
+    }
+    assert_true(sqrt(off / size) < 0.08);
+    for (size_t i = 0; i < 2560; i++) /* all of one sign, nothing, and one that stands out */
+        x[i] = i < 256 ? 2.5f : i < 512 ? -2.5f : i == 600 ? 1000 : i < 768 ? 0 : NAN;
+    wd_quant_pack(WD_TYPE_Q4_K, x, packed, 2560);
+    wd_quant_unpack(WD_TYPE_Q4_K, packed, y, 2560);
+    for (size_t i = 0; i < 2560; i++) {
+        assert_true(isfinite(y[i]));
+        if (i < 768)
+            assert_true(fabsf(x[i] - y[i]) <= 0.002f * fabsf(x[i]));
+    }
+    assert_true(wd_quant_packs(WD_TYPE_Q4_K) && wd_quant_packs(WD_TYPE_BF16));
+    assert_false(wd_quant_packs(WD_TYPE_Q5_K) || wd_quant_packs(77));
+}
+
 /* data/blocks.bin: what another implementation unpacks, data/README.md. */
 static void every_block_type_unpacks_as_the_reference_does(void **state)
 {
@@ -263,6 +299,7 @@ int main(void)
         cmocka_unit_test(blocks_are_packed_to_the_nearest_step),
         cmocka_unit_test(silence_and_nan_pack_without_harm),
         cmocka_unit_test(six_bit_blocks_unpack_as_defined),
+        cmocka_unit_test(four_bit_k_blocks_lose_little),
         cmocka_unit_test(every_block_type_unpacks_as_the_reference_does),
         cmocka_unit_test(six_bit_blocks_lose_at_most_half_a_step),
     };
