@@ -53,11 +53,12 @@ static int failed(FILE *out, struct wd_err *err)
 {
     if (!ferror(out))
         return 0;
-    return wd_err_set(err, errno ? -errno : -EIO, "writing fails: %s", strerror(errno ? errno : EIO));
+    return wd_err_set(err, errno ? -errno : -EIO, "writing fails: %s",
+                      strerror(errno ? errno : EIO));
 }
 
-int wd_gguf_write_head(FILE *out, const struct wd_tensor_file *f, const uint32_t *types, uint32_t file_type,
-                       struct wd_err *err)
+int wd_gguf_write_head(FILE *out, const struct wd_tensor_file *f, const uint32_t *types,
+                       uint32_t file_type, struct wd_err *err)
 {
     uint64_t n_keys = 2, at = 0;
     long end;

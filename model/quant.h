@@ -35,8 +35,8 @@ size_t wd_type_row_bytes(uint32_t type, size_t n);
 /* n weights (a multiple of the block) to f32. dst [n], not overlapping src. Plain C: what is right.
  */
 void wd_quant_unpack(enum wd_type type, const void *src, float *dst, size_t n);
-/* n f32 to the type: floats, Q8_0 and Q6_K round to nearest, Q4_0 and Q4_K nearly so. NaN counts as 0 in
- * blocks. */
+/* n f32 to the type: floats, Q8_0 and Q6_K round to nearest, Q4_0 and Q4_K nearly so. NaN counts as
+ * 0 in blocks. */
 void wd_quant_pack(enum wd_type type, const float *src, void *dst, size_t n);
 
 /* Whether wd_quant_pack() takes the type; others are only read. */

@@ -1,4 +1,4 @@
-/* model/quant_pack.c - f32 to the number formats of weights, without knowledge of what they meet. */
+/* model/quant_pack.c - f32 to the number formats of weights, not knowing what they meet. */
 #include "model/quant.h"
 #include "model/quant_blocks.h"
 #include <assert.h>

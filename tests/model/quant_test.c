@@ -234,7 +234,7 @@ static void four_bit_k_blocks_lose_little(void **state)
     uint32_t z = 5;
 
     (void)state;
-    for (size_t i = 0; i < 2560; i++) { /* nearly a normal distribution, around other than zero here and there */
+    for (size_t i = 0; i < 2560; i++) { /* nearly normal, not all around zero */
         x[i] = i / 64 % 3 ? 0 : 0.3f;
         for (int k = 0; k < 6; k++) {
             z = z * 1664525u + 1013904223u;
@@ -249,7 +249,11 @@ static void four_bit_k_blocks_lose_little(void **state)
     }
     assert_true(sqrt(off / size) < 0.08);
     for (size_t i = 0; i < 2560; i++) /* all of one sign, nothing, and one that stands out */
-        x[i] = i < 256 ? 2.5f : i < 512 ? -2.5f : i == 600 ? 1000 : i < 768 ? 0 : NAN;
+        x[i] = i < 256    ? 2.5f
+               : i < 512  ? -2.5f
+               : i == 600 ? 1000
+               : i < 768  ? 0
+                          : NAN;
     wd_quant_pack(WD_TYPE_Q4_K, x, packed, 2560);
     wd_quant_unpack(WD_TYPE_Q4_K, packed, y, 2560);
     for (size_t i = 0; i < 2560; i++) {
